@@ -1,0 +1,7 @@
+//! Any bytes as a blueprint.
+#![no_main]
+
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::blueprint(data));

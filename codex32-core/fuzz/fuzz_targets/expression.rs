@@ -1,0 +1,7 @@
+//! Any bytes as an expression and as a template.
+#![no_main]
+
+#[path = "../properties.rs"]
+mod properties;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::expression(data));

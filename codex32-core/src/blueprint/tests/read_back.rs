@@ -1,0 +1,71 @@
+use crate::blueprint::{explain, parse};
+use crate::catalogue::Catalogue;
+
+const SPOKEN: &[&str] = &[
+    r#"
+codex32: v1
+name: btc-watch
+on: [{schedule: every 5 minutes}]
+permissions: {network: ["127.0.0.1:8080"]}
+steps:
+  - {id: price, use: http.get, with: {url: "http://127.0.0.1:8080/price.json"}}
+  - if: steps.price.body.usd < 50000
+    then: [{use: http.post, with: {url: "http://127.0.0.1:8080/alerts", json: "{{ steps.price.body }}"}}]
+"#,
+    r#"
+codex32: v1
+name: report
+on: [{schedule: every weekday at 9am, timezone: Europe/Berlin}, {webhook: report, require: [email, name], secret: sign}]
+steps:
+  - {id: count, use: sql.count, with: {table: orders}}
+  - {use: email.send, with: {to: ada@example.com, subject: "Orders: {{ steps.count.count }}"}}
+"#,
+    r#"
+codex32: v1
+name: triage-all
+on: [{schedule: every 10 minutes}, {event: order.created, where: event.total > 5}, {bot: other, when: failed}]
+timeout: 5m
+restart: on_failure
+health: {succeeded_within: 90m}
+permissions: {network: [a.example, b.example], secrets: [k], files: [/data]}
+steps:
+  - {id: list, use: http.get, with: {url: "https://a.example/items"}, retry: 5}
+  - foreach: steps.list.body.items.filter(i, i.status == 'open')
+    concurrency: 4
+    steps:
+      - {call: triage, with: "{{ item }}"}
+  - switch: input.kind
+    cases: [{is: a, steps: [{wait: 90s}]}, {is: 2, steps: [{fail: "no {{ input.name }}"}]}]
+    default: [{run: shell, code: "ls\nls", if: has(input.deep)}]
+  - parallel:
+      first_half: [{wait: {until: input.when}}]
+      rest: [{wait: {event: go, where: event.x == 1, timeout: 1d}}]
+  - try: [{wait: {approval: "Post {{ input.text }}?", ask: {use: email.send, with: {to: a@b.example, subject: x}}, timeout: 2h}}]
+    catch: [{use: log.write, with: {message: "{{ error.message }}"}}]
+    finally: [{call: cleanup, wait: false}]
+  - if: input.a
+    then: [{wait: 1s}]
+    else: [{wait: 2s}]
+"#,
+    r#"
+codex32: v1
+name: runner
+restart: always
+steps: [{run: node, file: main.js}]
+"#,
+    r#"
+codex32: v1
+name: feed
+on: [{use: rss.new_item, with: {url: "https://a.example/feed"}}]
+steps: [{use: slack.send, with: {text: "{{ input.title }}: {{ input.link }}", channel: news}}]
+"#,
+];
+
+#[test]
+fn blueprints_are_read_back() {
+    let spoken = SPOKEN.iter().map(|text| {
+        let b = parse(text).unwrap_or_else(|found| panic!("{}", found.render(text, false)));
+        format!("{}\n{}\n", b.name, explain(&b, Catalogue::builtin()))
+    });
+    insta::assert_snapshot!(spoken.collect::<Vec<_>>().join("\n"));
+}

@@ -1,0 +1,139 @@
+//! The rooms put together, from the ground up.
+
+use super::config::Config;
+use super::lifecycle::Tasks;
+use super::lock::FolderLock;
+use super::ports::{ExecutorPort, catalogue_of};
+use super::services::{EngineServices, Later};
+use super::{Inner, Limiter, install_crypto};
+use crate::access::Access;
+use crate::builder::{Builder, OfflineInterpreter};
+use crate::connector::kv::KvStore;
+use crate::connector::{Connectors, Net, Services};
+use crate::error::Result;
+use crate::event::Bus;
+use crate::execution::{self, Executor};
+use crate::notify::{Everyone, LogNotifier, Severity};
+use crate::observe::Metrics;
+use crate::registry::{self, Registry};
+use crate::sandbox::{ProcessConfig, ProcessRuntime, Runtimes};
+use crate::secret::{KeyFile, KeyProvider, KeyRing, Secrets};
+use crate::storage::Db;
+use crate::supervisor::{self, Supervisor};
+use crate::trigger::{self, ConnectorPoller, Dispatcher};
+use crate::webhook::{self, Webhooks};
+use std::num::NonZeroU32;
+use std::sync::{Arc, OnceLock, RwLock};
+
+/// Opens the store and makes every room.
+pub(super) async fn assemble(config: Config) -> Result<Inner> {
+    install_crypto();
+    config.prepare()?;
+    let lock = FolderLock::take(&config.data)?;
+    let clock = config.clock.clone();
+    let db = Db::open(&config.store_url()).await?;
+    let bus = Bus::new(db.clone(), clock.clone());
+    let access = Access::new(db.clone(), clock.clone());
+    let secrets = Secrets::open(db.clone(), clock.clone(), keys(&config)?).await?;
+    let connectors = Arc::new(Connectors::new(Net::default()));
+    let process = Arc::new(ProcessRuntime::new(
+        ProcessConfig::new(config.data.join("scripts"), config.host_env.clone()),
+        clock.clone(),
+    )?);
+    let runtimes = Runtimes::new(process.clone());
+    let services = Arc::new(EngineServices {
+        bus: bus.clone(),
+        kv: KvStore::new(db.clone(), clock.clone()),
+        notifier: Arc::new(Everyone::default().and(Severity::Info, Arc::new(LogNotifier))),
+        later: OnceLock::new(),
+    });
+    let registry = Registry::new(registry::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        bus: bus.clone(),
+        catalogue: catalogue_of(&connectors),
+        purgers: super::ports::purgers(&db),
+    });
+    let public_url = Arc::new(RwLock::new(config.public_url.clone()));
+    let executor = Executor::new(execution::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        bus: bus.clone(),
+        secrets: secrets.clone(),
+        actions: connectors.clone(),
+        scripts: Arc::new(runtimes.clone()),
+        services: services.clone() as Arc<dyn Services>,
+        bots: Arc::new(registry.clone()),
+        config: execution::Config {
+            concurrency: config.concurrency,
+            public_url: public_url.clone(),
+            ..Default::default()
+        },
+    });
+    let starter: Arc<dyn trigger::Starter> = Arc::new(executor.clone());
+    let port = Arc::new(ExecutorPort(executor.clone()));
+    let webhooks = Webhooks::new(webhook::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        starter: starter.clone(),
+        signer: Arc::new(secrets.clone()),
+        ends: port.clone(),
+        config: webhook::Config::default(),
+    });
+    // Set once, just made: nobody can have been before.
+    let _ = services.later.set(Later { executor: executor.clone(), webhooks: webhooks.clone() });
+    let dispatcher = Dispatcher::new(trigger::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        bus: bus.clone(),
+        starter: starter.clone(),
+        poller: Arc::new(ConnectorPoller::new(connectors.clone(), secrets.clone(), services.clone(), clock.clone())),
+    });
+    let supervisor = Supervisor::new(supervisor::Parts {
+        db: db.clone(),
+        clock: clock.clone(),
+        bus: bus.clone(),
+        starter,
+        stopper: port,
+        notifier: Some(services.notifier.clone()),
+    });
+    let builder = Builder::new(Arc::new(OfflineInterpreter), catalogue_of(&connectors));
+    Ok(Inner {
+        limiter: limiter(config.rate_per_second),
+        opened_at: clock.now(),
+        metrics: Metrics::install()?,
+        local_token: OnceLock::new(),
+        tasks: Tasks::default(),
+        lock: std::sync::Mutex::new(Some(lock)),
+        config,
+        clock,
+        public_url,
+        db,
+        access,
+        secrets,
+        bus,
+        connectors,
+        runtimes,
+        process,
+        services,
+        executor,
+        registry,
+        dispatcher,
+        webhooks,
+        supervisor,
+        builder,
+    })
+}
+
+fn keys(config: &Config) -> Result<Arc<dyn KeyProvider>> {
+    Ok(match &config.key {
+        Some(key) => Arc::new(KeyRing::parse(key)?),
+        None => Arc::new(KeyFile::open(config.data.join("key"))?),
+    })
+}
+
+fn limiter(per_second: u32) -> Option<Limiter> {
+    let rate = NonZeroU32::new(per_second)?;
+    let burst = NonZeroU32::new(per_second.saturating_mul(2)).unwrap_or(rate);
+    Some(Limiter::keyed(governor::Quota::per_second(rate).allow_burst(burst)))
+}

@@ -1,0 +1,144 @@
+//! What the engine is opened with.
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, Result};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Configuration of an [`Engine`](super::Engine).
+///
+/// ```
+/// use codex32_core::engine::Config;
+/// let config = Config::in_folder("data").with_public_url("https://bots.example");
+/// assert!(config.store_url().starts_with("sqlite://"));
+/// ```
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of the database, the key file, caches and working directories.
+    pub data: PathBuf,
+    /// Database URL; an SQLite file in `data` where absent.
+    pub store: Option<String>,
+    /// Where people and services reach the server, for approval and webhook addresses.
+    pub public_url: String,
+    /// Name of the home workspace.
+    pub workspace: String,
+    /// IANA zone of schedules that name none.
+    pub timezone: String,
+    /// Executions driven at the same time.
+    pub concurrency: usize,
+    /// Calls per second that one caller may make, with bursts of twice that; 0: no limit.
+    pub rate_per_second: u32,
+    /// Master key of the secrets, base64; a key file in `data` where absent.
+    pub key: Option<String>,
+    /// The environment that interpreters and package managers are found by; a script
+    /// sees next to nothing of it.
+    pub host_env: Vec<(OsString, OsString)>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config").field("data", &self.data).field("store", &self.shown_store()).finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// The defaults over the folder `data`.
+    #[must_use]
+    pub fn in_folder(data: impl Into<PathBuf>) -> Config {
+        Config {
+            data: data.into(),
+            store: None,
+            public_url: "http://127.0.0.1:7832".to_owned(),
+            workspace: "home".to_owned(),
+            timezone: "UTC".to_owned(),
+            concurrency: 64,
+            rate_per_second: 200,
+            key: None,
+            host_env: std::env::vars_os().collect(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// The defaults over one SQLite file; what else must be kept lies beside it in `FILE.d/`.
+    #[must_use]
+    pub fn in_file(file: impl AsRef<Path>) -> Config {
+        let file = file.as_ref();
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".d");
+        Config { store: Some(sqlite_url(file)), ..Config::in_folder(PathBuf::from(beside)) }
+    }
+
+    /// The defaults over what a person names: a database URL (with the folder `./data`
+    /// for the rest), an SQLite file, or a folder.
+    #[must_use]
+    pub fn for_target(target: &str) -> Config {
+        let path = Path::new(target);
+        if target.contains("://") {
+            Config::in_folder("data").with_store(target)
+        } else if path.is_dir() || target.ends_with('/') || path.extension().is_none() {
+            Config::in_folder(path)
+        } else {
+            Config::in_file(path)
+        }
+    }
+
+    /// Uses this database.
+    #[must_use]
+    pub fn with_store(mut self, url: impl Into<String>) -> Config {
+        self.store = Some(url.into());
+        self
+    }
+
+    /// States where the server is reached.
+    #[must_use]
+    pub fn with_public_url(mut self, url: impl Into<String>) -> Config {
+        self.public_url = url.into();
+        self
+    }
+
+    /// Uses this clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Config {
+        self.clock = clock;
+        self
+    }
+
+    /// The database URL in force.
+    #[must_use]
+    pub fn store_url(&self) -> String {
+        self.store.clone().unwrap_or_else(|| sqlite_url(&self.data.join("codex32.db")))
+    }
+
+    /// The database URL with its password hidden.
+    #[must_use]
+    pub fn shown_store(&self) -> String {
+        let url = self.store_url();
+        match url::Url::parse(&url) {
+            Ok(mut parsed) if parsed.password().is_some() => {
+                // Only addresses without a host refuse a password, and they have none.
+                let _ = parsed.set_password(Some("***"));
+                parsed.to_string()
+            }
+            _ => url,
+        }
+    }
+
+    /// Makes the data folder, readable by its owner only.
+    pub(super) fn prepare(&self) -> Result<()> {
+        let failed = |e: std::io::Error| Error::unavailable(format!("make the folder {}: {e}", self.data.display()));
+        std::fs::create_dir_all(&self.data).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&self.data, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn sqlite_url(file: &Path) -> String {
+    format!("sqlite://{}", file.display())
+}

@@ -1,0 +1,129 @@
+//! Beginning and ending of the background work.
+
+use super::Engine;
+use crate::access::{Caller, TokenSpec};
+use crate::error::{Code, Result};
+use crate::execution::{Filter, Status};
+use crate::storage::page::MAX_LIMIT;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a shutdown waits for what runs.
+const DRAIN: Duration = Duration::from_secs(30);
+/// A token for commands on this machine is made anew at each start; it ends with this.
+const LOCAL_TOKEN_MS: i64 = 30 * 24 * 3_600_000;
+
+/// The engine's tasks.
+#[derive(Default)]
+pub(super) struct Tasks {
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    driving: AtomicBool,
+    started: AtomicBool,
+    // Beginning and ending take turns.
+    turn: Mutex<()>,
+}
+
+impl Engine {
+    /// Begins the background work: executions that were interrupted go on, triggers
+    /// fire, long-running bots are kept up. A second call does nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn start(&self) -> Result<()> {
+        self.drive();
+        let tasks = &self.inner.tasks;
+        let _turn = tasks.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tasks.started.swap(true, Ordering::SeqCst) || tasks.stop.is_cancelled() {
+            return Ok(());
+        }
+        let (dispatcher, supervisor) = (self.inner.dispatcher.clone(), self.inner.supervisor.clone());
+        let (stop, other) = (tasks.stop.clone(), tasks.stop.clone());
+        tasks.tracker.spawn(async move { dispatcher.run(stop).await });
+        tasks.tracker.spawn(async move { supervisor.run(other).await });
+        Ok(())
+    }
+
+    /// Begins to drive executions and nothing else.
+    pub(crate) fn drive(&self) {
+        let tasks = &self.inner.tasks;
+        let _turn = tasks.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if tasks.driving.swap(true, Ordering::SeqCst) || tasks.stop.is_cancelled() {
+            return;
+        }
+        let (executor, stop) = (self.inner.executor.clone(), tasks.stop.clone());
+        tasks.tracker.spawn(async move {
+            if let Err(error) = executor.run(stop).await {
+                tracing::error!(%error, "executions are not driven");
+            }
+        });
+    }
+
+    /// Whether the background work was begun.
+    #[must_use]
+    pub fn is_started(&self) -> bool {
+        self.inner.tasks.started.load(Ordering::SeqCst)
+    }
+
+    /// Ends the background work: nothing new begins, steps that run are given time; what
+    /// is not done goes on at the next start.
+    pub async fn shutdown(&self) {
+        let tasks = &self.inner.tasks;
+        tasks.stop.cancel();
+        tasks.tracker.close();
+        if tokio::time::timeout(DRAIN, tasks.tracker.wait()).await.is_err() {
+            tracing::warn!("some work was still running at the end of the drain; it goes on at the next start");
+        }
+        // Clones of the engine may outlive this; another process, or this one, may open the folder now.
+        drop(self.inner.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    }
+
+    /// Cancels what runs of a bot, in one environment or all.
+    pub(crate) async fn cancel_running(&self, caller: &Caller, bot: &str, environment: Option<&str>) -> Result<()> {
+        let (ws, by) = (caller.workspace, caller.label());
+        for status in [Status::Queued, Status::Running, Status::Waiting, Status::Paused] {
+            loop {
+                let filter = Filter {
+                    bot: Some(bot.to_owned()),
+                    status: Some(status),
+                    environment: environment.map(str::to_owned),
+                    ..Filter::default()
+                };
+                let page = self.executor().list(ws, &filter, None, MAX_LIMIT).await?;
+                for execution in &page.items {
+                    match self.executor().cancel(ws, execution.id, by, Some("the bot was stopped")).await {
+                        // It ended by itself meanwhile.
+                        Err(e) if matches!(e.code(), Code::Precondition | Code::NotFound | Code::Conflict) => {}
+                        other => other?,
+                    }
+                }
+                if page.next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A token of the folder's owner for commands on this machine, `None` where there is
+    /// no user yet.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn local_token(&self) -> Result<String> {
+        if let Some(token) = self.inner.local_token.get() {
+            return Ok(token.clone());
+        }
+        let owner = self.local_owner().await?;
+        let spec = TokenSpec {
+            name: "commands on this machine".to_owned(),
+            scopes: None,
+            expires_at: Some(self.clock().now() + LOCAL_TOKEN_MS),
+        };
+        let token = self.access().create_token(&owner, spec).await?.token;
+        Ok(self.inner.local_token.get_or_init(|| token).clone())
+    }
+}

@@ -1,0 +1,132 @@
+//! The tables `events` and `event_offsets`.
+
+use super::Event;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::id::WorkspaceId;
+use crate::storage::Tx;
+use crate::storage::entity::{event_offsets, events};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement,
+};
+use serde_json::Value;
+
+/// Key of the advisory lock that orders publishers on PostgreSQL.
+const PUBLISH_LOCK: i64 = 0x636f_6465_7833_3201;
+/// Rows deleted in one transaction.
+const PRUNE_BATCH: u64 = 500;
+
+pub(super) async fn insert(
+    tx: &Tx,
+    workspace: WorkspaceId,
+    at: Millis,
+    name: &str,
+    data: &Value,
+    depth: u32,
+) -> Result<i64> {
+    hold(tx).await?;
+    let row = events::ActiveModel {
+        seq: NotSet,
+        workspace_id: Set(workspace.0),
+        at: Set(at),
+        name: Set(name.to_owned()),
+        data: Set(data.to_string()),
+        depth: Set(i32::try_from(depth).unwrap_or(i32::MAX)),
+    };
+    Ok(events::Entity::insert(row).exec(tx).await?.last_insert_id)
+}
+
+/// Makes later publishers wait until `tx` ends. SQLite has one writer at any rate.
+pub(super) async fn hold(tx: &Tx) -> Result<()> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // Without it a number could become visible after a larger one, and a reader would pass it over.
+        let lock = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT pg_advisory_xact_lock($1)",
+            [PUBLISH_LOCK.into()],
+        );
+        tx.execute_raw(lock).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn page(
+    db: &impl ConnectionTrait,
+    workspace: Option<WorkspaceId>,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<Event>> {
+    let mut query = events::Entity::find().filter(events::Column::Seq.gt(after));
+    if let Some(workspace) = workspace {
+        query = query.filter(events::Column::WorkspaceId.eq(workspace.0));
+    }
+    let rows = query.order_by_asc(events::Column::Seq).limit(limit).all(db).await?;
+    rows.into_iter().map(event).collect()
+}
+
+fn event(row: events::Model) -> Result<Event> {
+    let data = serde_json::from_str(&row.data)
+        .map_err(|_| Error::internal(format!("the data of event {} is not JSON", row.seq)))?;
+    Ok(Event {
+        seq: row.seq,
+        workspace: WorkspaceId(row.workspace_id),
+        at: row.at,
+        name: row.name,
+        data,
+        depth: u32::try_from(row.depth).unwrap_or(0),
+    })
+}
+
+pub(super) async fn last(db: &impl ConnectionTrait) -> Result<i64> {
+    let row = events::Entity::find()
+        .select_only()
+        .column(events::Column::Seq)
+        .order_by_desc(events::Column::Seq)
+        .limit(1)
+        .into_tuple::<i64>()
+        .one(db)
+        .await?;
+    Ok(row.unwrap_or(0))
+}
+
+pub(super) async fn offset(db: &impl ConnectionTrait, consumer: &str) -> Result<i64> {
+    Ok(event_offsets::Entity::find_by_id(consumer.to_owned()).one(db).await?.map_or(0, |row| row.seq))
+}
+
+/// Moves a consumer forward; it never goes back, also where two nodes read for it.
+pub(super) async fn advance(tx: &impl ConnectionTrait, consumer: &str, seq: i64, now: Millis) -> Result<()> {
+    let row = event_offsets::ActiveModel { consumer: Set(consumer.to_owned()), seq: Set(0), updated_at: Set(now) };
+    let keep = OnConflict::column(event_offsets::Column::Consumer).do_nothing().to_owned();
+    event_offsets::Entity::insert(row).on_conflict(keep).exec_without_returning(tx).await?;
+    event_offsets::Entity::update_many()
+        .set(event_offsets::ActiveModel { seq: Set(seq), updated_at: Set(now), ..Default::default() })
+        .filter(event_offsets::Column::Consumer.eq(consumer))
+        .filter(event_offsets::Column::Seq.lt(seq))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the oldest events, as long as they are from before `cutoff` and read by all.
+pub(super) async fn prune(tx: &Tx, cutoff: Millis) -> Result<u64> {
+    let read_by_all = event_offsets::Entity::find()
+        .order_by_asc(event_offsets::Column::Seq)
+        .limit(1)
+        .one(tx)
+        .await?
+        .map_or(i64::MAX, |row| row.seq);
+    let oldest = events::Entity::find()
+        .select_only()
+        .columns([events::Column::Seq, events::Column::At])
+        .order_by_asc(events::Column::Seq)
+        .limit(PRUNE_BATCH)
+        .into_tuple::<(i64, i64)>()
+        .all(tx)
+        .await?;
+    let last = oldest.into_iter().take_while(|(seq, at)| *at < cutoff && *seq <= read_by_all).last();
+    let Some((last, _)) = last else { return Ok(0) };
+    let done = events::Entity::delete_many().filter(events::Column::Seq.lte(last)).exec(tx).await?;
+    Ok(done.rows_affected)
+}

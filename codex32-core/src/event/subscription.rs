@@ -1,0 +1,50 @@
+//! The stream of a subscriber: pages of the table, then a wait for news.
+
+use super::{Bus, Event, store};
+use crate::id::WorkspaceId;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use std::collections::VecDeque;
+use tokio::sync::watch;
+
+const PAGE: u64 = 200;
+/// Another process may publish into the same database without waking this one.
+pub(super) const LOOK_AGAIN_MS: i64 = 1_000;
+
+struct State {
+    bus: Bus,
+    workspace: WorkspaceId,
+    after: i64,
+    page: VecDeque<Event>,
+    changed: watch::Receiver<u64>,
+}
+
+pub(super) fn stream(bus: Bus, workspace: WorkspaceId, after: i64) -> BoxStream<'static, Event> {
+    let changed = bus.watch();
+    stream::unfold(State { bus, workspace, after, page: VecDeque::new(), changed }, |mut state| async move {
+        let event = state.next().await;
+        Some((event, state))
+    })
+    .boxed()
+}
+
+impl State {
+    async fn next(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.page.pop_front() {
+                self.after = event.seq;
+                return event;
+            }
+            // Marked as seen before the look, so that news during the look ends the wait at once.
+            self.changed.borrow_and_update();
+            match store::page(self.bus.db.read(), Some(self.workspace), self.after, PAGE).await {
+                Ok(page) if page.is_empty() => self.bus.news(&mut self.changed).await,
+                Ok(page) => self.page = page.into(),
+                Err(error) => {
+                    tracing::warn!(%error, "a subscriber could not read the bus; it tries again");
+                    self.bus.clock.sleep_until(self.bus.clock.now() + LOOK_AGAIN_MS).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Limits and addresses of an executor.
+
+use crate::clock::Millis;
+use std::sync::{Arc, RwLock};
+
+/// Limits and addresses of an executor.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where people reach the server, for the addresses in approvals.
+    /// Shared, since a server knows it only once it listens.
+    pub public_url: Arc<RwLock<String>>,
+    /// Executions that are driven at the same time. Those that wait do not count.
+    pub concurrency: usize,
+    /// Longest time for an attempt of a `use` step that states none, in milliseconds.
+    pub action_timeout_ms: Millis,
+    /// How long running steps may take to end at shutdown, in milliseconds.
+    pub drain_ms: u64,
+    /// How long a lease lasts without being kept, in milliseconds.
+    pub lease_ms: Millis,
+    /// Whether this is the only executor on its database. Then what was being driven when
+    /// it starts is taken over at once; else only when its lease has ended.
+    pub alone: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            public_url: Arc::new(RwLock::new("http://127.0.0.1:7832".to_owned())),
+            concurrency: 64,
+            action_timeout_ms: 15 * 60 * 1_000,
+            drain_ms: 5_000,
+            lease_ms: 30_000,
+            alone: true,
+        }
+    }
+}
+
+impl Config {
+    /// Where people reach the server at present.
+    pub(crate) fn address(&self) -> String {
+        self.public_url.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,39 @@
+//! Waking executions whose time has come.
+
+use super::Inner;
+use crate::clock::Millis;
+use std::sync::Arc;
+
+/// Longest sleep, in milliseconds: another process may have set a timer.
+const LOOK_AGAIN: Millis = 30_000;
+
+impl Inner {
+    /// Sleeps until the next timer is due, then makes the executions ready that wait for it.
+    pub(super) async fn timer_loop(self: Arc<Self>) {
+        let shutdown = self.shutdown();
+        loop {
+            let now = self.clock.now();
+            let next = match self.store.next_timer().await {
+                Ok(Some(due)) if due <= now => match self.store.fire().await {
+                    Ok(_) => {
+                        self.ready.notify_one();
+                        continue;
+                    }
+                    Err(error) => self.later(&error, now),
+                },
+                Ok(next) => next.unwrap_or(Millis::MAX).min(now + LOOK_AGAIN),
+                Err(error) => self.later(&error, now),
+            };
+            tokio::select! {
+                () = self.clock.sleep_until(next) => {}
+                () = self.timer.notified() => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    fn later(&self, error: &crate::Error, now: Millis) -> Millis {
+        tracing::warn!(%error, "timers cannot be read now");
+        now + 1_000
+    }
+}

@@ -1,0 +1,164 @@
+//! Watching an execution as it goes.
+//!
+//! Everything a watcher sees is read from the tables; what is live is only the word
+//! that there is more. So nothing is lost and the order is that of the journal.
+
+use super::{Executor, Inner};
+use crate::error::{Code, Error, Result};
+use crate::execution::entry::Event;
+use crate::execution::types::{Execution, WatchItem};
+use crate::id::{ExecutionId, WorkspaceId};
+use futures::Stream;
+use futures::stream;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Rows that a watcher reads at a time.
+const PAGE: u64 = 200;
+/// How often to look again without a word: another process may drive the execution.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who watches what.
+#[derive(Default)]
+pub(super) struct Watchers {
+    channels: Mutex<HashMap<ExecutionId, Weak<watch::Sender<u64>>>>,
+}
+
+impl Watchers {
+    /// Rings whenever the execution has changed, as long as the sender is held.
+    fn watch(&self, id: ExecutionId) -> (Arc<watch::Sender<u64>>, watch::Receiver<u64>) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        if channels.len() > 64 {
+            channels.retain(|_, channel| channel.strong_count() > 0);
+        }
+        let held = channels.get(&id).and_then(Weak::upgrade);
+        let sender = held.unwrap_or_else(|| {
+            let sender = Arc::new(watch::Sender::new(0));
+            channels.insert(id, Arc::downgrade(&sender));
+            sender
+        });
+        let receiver = sender.subscribe();
+        (sender, receiver)
+    }
+
+    pub(super) fn changed(&self, id: ExecutionId) {
+        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        match channels.get(&id).map(Weak::upgrade) {
+            Some(Some(sender)) => sender.send_modify(|n| *n = n.wrapping_add(1)),
+            Some(None) => {
+                channels.remove(&id);
+            }
+            None => {}
+        }
+    }
+}
+
+/// Where a watcher is.
+struct Watcher {
+    inner: Arc<Inner>,
+    id: ExecutionId,
+    after: i64,
+    read: VecDeque<WatchItem>,
+    over: bool,
+    _channel: Arc<watch::Sender<u64>>,
+    changed: watch::Receiver<u64>,
+}
+
+impl Executor {
+    /// What happens in an execution and what it logs, from behind number `after` (0 for
+    /// all), first what is stored and then as it comes, complete and in order. It ends with
+    /// the execution. An error of the database is given once, as the last item.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn watch(
+        &self,
+        workspace: WorkspaceId,
+        id: ExecutionId,
+        after: i64,
+    ) -> Result<impl Stream<Item = Result<WatchItem>> + Send + 'static + use<>> {
+        self.inner.store.row(workspace, id).await?;
+        let (channel, changed) = self.inner.watchers.watch(id);
+        let watcher = Watcher {
+            inner: self.inner.clone(),
+            id,
+            after: after.max(0),
+            read: VecDeque::new(),
+            over: false,
+            _channel: channel,
+            changed,
+        };
+        Ok(stream::unfold((watcher, workspace), |(mut watcher, workspace)| async move {
+            let item = watcher.next(workspace).await?;
+            Some((item, (watcher, workspace)))
+        }))
+    }
+
+    /// The execution once it is finished.
+    ///
+    /// # Errors
+    /// `not_found`; `timeout` where it is not finished within `timeout` (the error says
+    /// where it stands), which changes nothing about it.
+    pub async fn wait(&self, workspace: WorkspaceId, id: ExecutionId, timeout: Duration) -> Result<Execution> {
+        let (_channel, mut changed) = self.inner.watchers.watch(id);
+        let finished = async {
+            loop {
+                changed.mark_unchanged();
+                let execution = self.get(workspace, id).await?;
+                if execution.status.is_finished() {
+                    return Ok(execution);
+                }
+                // Another process may drive it.
+                let _ = tokio::time::timeout(LOOK_AGAIN, changed.changed()).await;
+            }
+        };
+        match tokio::time::timeout(timeout, finished).await {
+            Ok(result) => result,
+            Err(_) => {
+                let status = self.get(workspace, id).await?.status;
+                Err(Error::new(Code::Timeout, format!("the execution {id} is still {status}"))
+                    .hint("it goes on; look again later"))
+            }
+        }
+    }
+}
+
+impl Watcher {
+    async fn next(&mut self, workspace: WorkspaceId) -> Option<Result<WatchItem>> {
+        loop {
+            if let Some(item) = self.read.pop_front() {
+                self.after = item.seq();
+                self.over |= matches!(&item, WatchItem::Entry(entry) if matches!(entry.event, Event::Finished { .. }));
+                return Some(Ok(item));
+            }
+            if self.over {
+                return None;
+            }
+            self.changed.mark_unchanged();
+            match self.more(workspace).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let _ = tokio::time::timeout(LOOK_AGAIN, self.changed.changed()).await;
+                }
+                Err(error) => {
+                    self.over = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reads on. False where there is nothing yet.
+    async fn more(&mut self, workspace: WorkspaceId) -> Result<bool> {
+        self.read = self.inner.store.items(self.id, self.after, PAGE).await?.into();
+        if self.read.is_empty() {
+            // Behind the last entry there is nothing to wait for.
+            let row = self.inner.store.row(workspace, self.id).await?;
+            self.over = row.finished_at.is_some() && row.last_seq <= self.after;
+            return Ok(self.over);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,96 @@
+//! Writing a round, whatever it takes.
+
+use super::load::failure;
+use super::round::ended;
+use super::{Driver, Exit};
+use crate::clock::Millis;
+use crate::error::{Code, Error};
+use crate::execution::control::Inner;
+use crate::execution::decide::Finish;
+use crate::execution::entry::Event;
+use crate::execution::store::Commit;
+use crate::id::{ExecutionId, WorkspaceId};
+use crate::storage::entity::executions;
+use std::sync::Arc;
+
+/// First and longest time between two tries, in milliseconds.
+const BACKOFF: (Millis, Millis) = (200, 30_000);
+
+impl Driver {
+    /// Writes a round. `Some` where the driver has to end because of it.
+    pub(super) async fn write(&mut self, commit: Commit) -> Option<Exit> {
+        let commit = Arc::new(commit);
+        let exit = write(&self.inner, &commit).await;
+        if exit.is_none() {
+            self.seq = commit.last_seq;
+            self.inner.tell(&commit);
+        }
+        exit
+    }
+}
+
+/// A database that does not answer is waited for: what was done outside must be recorded,
+/// and it is only remembered here.
+async fn write(inner: &Inner, commit: &Arc<Commit>) -> Option<Exit> {
+    let mut wait = BACKOFF.0;
+    loop {
+        let error = match inner.store.commit(commit.clone()).await {
+            Ok(true) => return None,
+            Ok(false) => {
+                tracing::warn!(execution = %commit.id, "someone else drives the execution; this driver ends");
+                return Some(Exit::Lost);
+            }
+            Err(error) => error,
+        };
+        if error.code() == Code::Conflict {
+            // An earlier try that seemed to fail may have been committed: the journal knows.
+            tracing::warn!(execution = %commit.id, %error, "the journal is ahead; the execution is loaded again");
+            return Some(match inner.store.requeue(commit.id, commit.token).await {
+                Ok(()) => Exit::Requeued,
+                Err(_) => Exit::Lost,
+            });
+        }
+        tracing::error!(execution = %commit.id, %error, "the journal cannot be written; trying again");
+        let until = inner.clock.now() + wait;
+        wait = (wait * 2).min(BACKOFF.1);
+        let shutdown = inner.shutdown();
+        tokio::select! {
+            () = inner.clock.sleep_until(until) => {}
+            () = shutdown.cancelled() => return Some(Exit::Lost),
+        }
+    }
+}
+
+/// Ends an execution that cannot be driven at all: its version is gone or broken.
+pub(super) async fn give_up(inner: &Inner, row: &executions::Model, error: Error) -> Exit {
+    let (status, failure) = failure(&error);
+    let finish = Finish { status, output: None, error: Some(failure.clone()) };
+    let seq = row.last_seq + 1;
+    let event = Event::Finished { status, output: None, error: Some(failure) };
+    let commit = Commit {
+        id: ExecutionId(row.id),
+        workspace: WorkspaceId(row.workspace_id),
+        token: row.lease_token,
+        last_seq: seq,
+        entries: vec![(seq, inner.clock.now(), event)],
+        lines: Vec::new(),
+        taken: Vec::new(),
+        status: None,
+        asked: Vec::new(),
+        tokens: Vec::new(),
+        waits: Vec::new(),
+        forget: Vec::new(),
+        close: Vec::new(),
+        children: Vec::new(),
+        cancel: Vec::new(),
+        ended: Some(ended(row, finish)),
+    };
+    let commit = Arc::new(commit);
+    match write(inner, &commit).await {
+        Some(exit) => exit,
+        None => {
+            inner.tell(&commit);
+            Exit::Finished
+        }
+    }
+}

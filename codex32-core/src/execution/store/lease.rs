@@ -1,0 +1,207 @@
+//! Who drives an execution: claiming, keeping, and giving back.
+
+use super::super::types::Status;
+use super::Store;
+use crate::clock::Millis;
+use crate::error::Result;
+use crate::event::Bus;
+use crate::id::{ExecutionId, WorkspaceId};
+use crate::storage::entity::{executions, timers};
+use crate::trigger::depth_of;
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use uuid::Uuid;
+
+/// An execution that this executor drives from now on.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub(crate) row: executions::Model,
+}
+
+/// How an execution is given back.
+#[derive(Debug, Clone)]
+pub(crate) struct Parked {
+    pub(crate) id: ExecutionId,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) token: i64,
+    pub(crate) paused: bool,
+    /// When it goes on by itself, and which step does.
+    pub(crate) due: Option<(Millis, String)>,
+    /// Whether the workspace is told.
+    pub(crate) announce: Option<serde_json::Value>,
+}
+
+impl Store {
+    /// Like [`Store::claim`], without a write where nothing is ready.
+    pub(crate) async fn claim_if_any(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
+        let ready = executions::Entity::find()
+            .select_only()
+            .column(executions::Column::Id)
+            .filter(executions::Column::Status.eq(Status::Queued.as_str()))
+            .limit(1)
+            .into_tuple::<Uuid>()
+            .one(self.db.read())
+            .await?;
+        if ready.is_none() { Ok(Vec::new()) } else { self.claim(owner, until, limit).await }
+    }
+
+    /// What `owner` holds the lease of, with the fencing token.
+    pub(crate) async fn held(&self, owner: Uuid) -> Result<Vec<(ExecutionId, i64)>> {
+        let held: Vec<(Uuid, i64)> = executions::Entity::find()
+            .select_only()
+            .columns([executions::Column::Id, executions::Column::LeaseToken])
+            .filter(driven())
+            .filter(executions::Column::LeaseOwner.eq(owner))
+            .into_tuple()
+            .all(self.db.read())
+            .await?;
+        Ok(held.into_iter().map(|(id, token)| (ExecutionId(id), token)).collect())
+    }
+
+    /// Takes up to `limit` executions that are ready, oldest first.
+    pub(crate) async fn claim(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
+        let now = self.clock.now();
+        self.write("claim", move |tx| {
+            Box::pin(async move {
+                let mut ready = executions::Entity::find()
+                    .filter(executions::Column::Status.eq(Status::Queued.as_str()))
+                    .order_by_asc(executions::Column::Id)
+                    .limit(limit);
+                if tx.get_database_backend() == DbBackend::Postgres {
+                    ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                }
+                let mut rows = ready.all(tx).await?;
+                let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+                if ids.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let started = Expr::col(executions::Column::StartedAt).if_null(now);
+                executions::Entity::update_many()
+                    .col_expr(executions::Column::Status, Expr::value(Status::Running.as_str()))
+                    .col_expr(executions::Column::StartedAt, started)
+                    .col_expr(executions::Column::LeaseOwner, Expr::value(owner))
+                    .col_expr(executions::Column::LeaseUntil, Expr::value(until))
+                    .col_expr(executions::Column::LeaseToken, Expr::col(executions::Column::LeaseToken).add(1))
+                    .filter(executions::Column::Id.is_in(ids.clone()))
+                    .exec(tx)
+                    .await?;
+                timers::Entity::delete_many().filter(timers::Column::ExecutionId.is_in(ids)).exec(tx).await?;
+                for row in &mut rows {
+                    row.lease_token += 1;
+                    row.started_at.get_or_insert(now);
+                }
+                Ok(rows.into_iter().map(|row| Claimed { row }).collect())
+            })
+        })
+        .await
+    }
+
+    /// Gives an execution back that waits or is paused. False where a signal has come in
+    /// the meantime or someone else drives it: then nothing was changed.
+    pub(crate) async fn park(&self, parked: Parked) -> Result<bool> {
+        let clock = self.clock.clone();
+        self.write("park", move |tx| {
+            Box::pin(async move {
+                let status = if parked.paused { Status::Paused } else { Status::Waiting };
+                let done = executions::Entity::update_many()
+                    .col_expr(executions::Column::Status, Expr::value(status.as_str()))
+                    .col_expr(executions::Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
+                    .col_expr(executions::Column::LeaseUntil, Expr::value(Option::<i64>::None))
+                    .filter(executions::Column::Id.eq(parked.id.0))
+                    .filter(executions::Column::LeaseToken.eq(parked.token))
+                    .filter(executions::Column::SignalsPending.eq(0))
+                    .exec(tx)
+                    .await?;
+                if done.rows_affected != 1 {
+                    return Ok(false);
+                }
+                if let Some((due, path)) = parked.due {
+                    let row = timers::ActiveModel {
+                        execution_id: Set(parked.id.0),
+                        workspace_id: Set(parked.workspace.0),
+                        due: Set(due),
+                        path: Set(path),
+                    };
+                    let replace = OnConflict::column(timers::Column::ExecutionId)
+                        .update_columns([timers::Column::Due, timers::Column::Path])
+                        .to_owned();
+                    timers::Entity::insert(row).on_conflict(replace).exec_without_returning(tx).await?;
+                }
+                if let Some(data) = parked.announce {
+                    let depth = depth_of(&data);
+                    Bus::publish_deep_in(tx, &*clock, parked.workspace, "execution.waiting", data, depth).await?;
+                }
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Gives an execution back so that it is claimed again.
+    pub(crate) async fn requeue(&self, id: ExecutionId, token: i64) -> Result<()> {
+        self.write("requeue", move |tx| {
+            Box::pin(async move {
+                free(Status::Queued)
+                    .filter(executions::Column::Id.eq(id.0))
+                    .filter(executions::Column::LeaseToken.eq(token))
+                    .filter(executions::Column::LeaseOwner.is_not_null())
+                    .exec(tx)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Keeps what `owner` drives.
+    pub(crate) async fn keep(&self, owner: Uuid, until: Millis) -> Result<()> {
+        self.write("keep", move |tx| {
+            Box::pin(async move {
+                executions::Entity::update_many()
+                    .col_expr(executions::Column::LeaseUntil, Expr::value(until))
+                    .filter(driven())
+                    .filter(executions::Column::LeaseOwner.eq(owner))
+                    .exec(tx)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Frees what others have ceased to drive: what has no valid lease, or, where this is
+    /// the only executor on the database, what another than `owner` held. Returns how many.
+    pub(crate) async fn adopt(&self, owner: Uuid, alone: bool) -> Result<u64> {
+        let now = self.clock.now();
+        self.write("adopt", move |tx| {
+            Box::pin(async move {
+                let lost =
+                    Condition::any().add(executions::Column::LeaseUntil.lt(now)).add(Expr::value(alone).eq(true));
+                let done = free(Status::Queued)
+                    .filter(driven())
+                    .filter(executions::Column::LeaseOwner.is_not_null())
+                    .filter(executions::Column::LeaseOwner.ne(owner))
+                    .filter(lost)
+                    .exec(tx)
+                    .await?;
+                Ok(done.rows_affected)
+            })
+        })
+        .await
+    }
+}
+
+/// What can have a driver.
+fn driven() -> Condition {
+    Condition::all().add(executions::Column::Status.is_in([Status::Running.as_str(), Status::Paused.as_str()]))
+}
+
+fn free(status: Status) -> sea_orm::UpdateMany<executions::Entity> {
+    executions::Entity::update_many()
+        .col_expr(executions::Column::Status, Expr::value(status.as_str()))
+        .col_expr(executions::Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
+        .col_expr(executions::Column::LeaseUntil, Expr::value(Option::<i64>::None))
+}

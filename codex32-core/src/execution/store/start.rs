@@ -1,0 +1,135 @@
+//! A new execution: its row, its first entries, and the word about it, in one transaction.
+
+use super::super::entry::Event;
+use super::super::types::{Start, Started, Status};
+use super::{ROWS, Store, row};
+use crate::clock::{Clock, Millis};
+use crate::error::{Code, Error, Result};
+use crate::event::Bus;
+use crate::id::ExecutionId;
+use crate::storage::Tx;
+use crate::storage::entity::{executions, journal};
+use crate::trigger::depth_of;
+use sea_orm::ActiveValue::Set;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde_json::json;
+use uuid::Uuid;
+
+/// Longest chain of bots that call each other.
+pub(crate) const MAX_CALLS: i32 = 32;
+
+/// Who drives an execution from its start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lease {
+    pub(crate) owner: Uuid,
+    pub(crate) until: Millis,
+}
+
+/// An execution to be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct New {
+    pub(crate) id: ExecutionId,
+    pub(crate) start: Start,
+    /// How many callers stand above it.
+    pub(crate) depth: i32,
+    /// Whether its parent is told of its end.
+    pub(crate) parent_waits: bool,
+    pub(crate) retry_of: Option<ExecutionId>,
+    /// Results taken over, as entries.
+    pub(crate) copied: Vec<Event>,
+    /// Driven by whoever stores it, from the start.
+    pub(crate) lease: Option<Lease>,
+}
+
+impl Store {
+    /// Stores `new`, or finds the execution that its idempotency key has started before.
+    pub(crate) async fn start(&self, new: New) -> Result<Started> {
+        let clock = self.clock.clone();
+        self.write("start", move |tx| Box::pin(async move { insert(tx, &*clock, &new).await })).await
+    }
+}
+
+/// Stores `new`, or finds the execution that its idempotency key has started before.
+pub(crate) async fn insert(tx: &Tx, clock: &dyn Clock, new: &New) -> Result<Started> {
+    if new.depth > MAX_CALLS {
+        return Err(Error::new(Code::TooLarge, format!("bots call each other more than {MAX_CALLS} levels deep"))
+            .hint("look for a bot that calls itself without end"));
+    }
+    let now = clock.now();
+    let start = &new.start;
+    let key = [executions::Column::WorkspaceId, executions::Column::BotId, executions::Column::IdempotencyKey];
+    let inserted = executions::Entity::insert(execution_row(new, now)?)
+        .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
+        .exec_without_returning(tx)
+        .await?;
+    if inserted == 0 {
+        return existing(tx, start).await;
+    }
+    let copied = u32::try_from(new.copied.len()).unwrap_or(u32::MAX);
+    let first = Event::Started { copied };
+    let events = std::iter::once(&first).chain(&new.copied);
+    let rows: Vec<journal::ActiveModel> = (1_i64..)
+        .zip(events)
+        .map(|(seq, event)| row::journal_row(start.workspace, new.id, seq, now, event))
+        .collect::<Result<_>>()?;
+    for rows in rows.chunks(ROWS) {
+        journal::Entity::insert_many(rows.to_vec()).exec_without_returning(tx).await?;
+    }
+    let data = json!({
+        "execution": new.id, "bot": start.bot, "bot_name": start.bot_name, "version": start.version,
+        "deployment": start.deployment, "environment": start.environment, "caller": start.caller,
+        "parent": start.parent.as_ref().map(|(id, _)| id), "retry_of": new.retry_of,
+    });
+    let depth = depth_of(&start.trigger);
+    Bus::publish_deep_in(tx, clock, start.workspace, "execution.started", data, depth).await?;
+    Ok(Started { id: new.id, existing: false })
+}
+
+async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
+    let id = executions::Entity::find()
+        .select_only()
+        .column(executions::Column::Id)
+        .filter(executions::Column::WorkspaceId.eq(start.workspace.0))
+        .filter(executions::Column::BotId.eq(start.bot.0))
+        .filter(executions::Column::IdempotencyKey.eq(start.idempotency_key.clone()))
+        .into_tuple::<Uuid>()
+        .one(tx)
+        .await?
+        .ok_or_else(|| Error::conflict("the execution exists already"))?;
+    Ok(Started { id: ExecutionId(id), existing: true })
+}
+
+fn execution_row(new: &New, now: Millis) -> Result<executions::ActiveModel> {
+    let start = &new.start;
+    let driven = new.lease.is_some();
+    Ok(executions::ActiveModel {
+        id: Set(new.id.0),
+        workspace_id: Set(start.workspace.0),
+        bot_id: Set(start.bot.0),
+        bot_name: Set(start.bot_name.clone()),
+        version_id: Set(start.version.0),
+        deployment_id: Set(start.deployment.map(|id| id.0)),
+        environment: Set(start.environment.clone()),
+        status: Set(if driven { Status::Running } else { Status::Queued }.as_str().to_owned()),
+        input: Set(row::write("input", &start.input)?),
+        output: Set(None),
+        error: Set(None),
+        trigger: Set(row::write("trigger", &start.trigger)?),
+        caller: Set(start.caller.clone()),
+        parent_id: Set(start.parent.as_ref().map(|(id, _)| id.0)),
+        parent_path: Set(start.parent.as_ref().map(|(_, path)| path.clone())),
+        parent_waits: Set(new.parent_waits),
+        depth: Set(new.depth),
+        retry_of: Set(new.retry_of.map(|id| id.0)),
+        idempotency_key: Set(start.idempotency_key.clone()),
+        created_at: Set(now),
+        started_at: Set(driven.then_some(now)),
+        finished_at: Set(None),
+        last_seq: Set(1 + i64::try_from(new.copied.len()).unwrap_or(0)),
+        signals_pending: Set(0),
+        lease_owner: Set(new.lease.map(|lease| lease.owner)),
+        lease_token: Set(i64::from(driven)),
+        lease_until: Set(new.lease.map(|lease| lease.until)),
+    })
+}

@@ -1,0 +1,231 @@
+//! The model: an execution that is killed between any two writes ends as one that is not.
+
+use super::generate::{Shape, blueprint, child, shapes};
+use super::world::{Life, World};
+use crate::execution::store::Gate;
+use crate::execution::{Answer, Event, Failure, Filter, Status};
+use crate::id::ExecutionId;
+use crate::storage::Db;
+use crate::storage::entity::event_waits;
+use proptest::test_runner::{Config, TestRunner};
+use sea_orm::{EntityTrait, PaginatorTrait};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Ends the world at a write: from then on nothing is written any more.
+struct Crash {
+    passed: AtomicUsize,
+    at: usize,
+    happened: CancellationToken,
+}
+
+#[async_trait::async_trait]
+impl Gate for Crash {
+    async fn pass(&self, _: &'static str, _: bool) {
+        if self.passed.fetch_add(1, Ordering::SeqCst) >= self.at {
+            self.happened.cancel();
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// How an execution ended, but for what may differ between two runs: ids and times.
+#[derive(Debug, PartialEq)]
+struct Summary {
+    status: Status,
+    output: Option<Value>,
+    error: Option<(crate::error::Code, String)>,
+    /// What is recorded for each step.
+    results: BTreeMap<String, Result<Value, String>>,
+    /// How many keys had an effect, by path.
+    effects: BTreeMap<String, usize>,
+}
+
+/// One process: until the execution is over (with its summary) or the crash. Gives the
+/// number of places where it could have crashed.
+fn live(world: &World, url: &str, at: usize) -> (Option<Summary>, usize) {
+    let gate = Arc::new(Crash { passed: AtomicUsize::new(0), at, happened: CancellationToken::new() });
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let summary = runtime.block_on(async {
+        tokio::select! {
+            summary = tokio::time::timeout(Duration::from_secs(60), to_the_end(world, url, gate.clone())) => {
+                Some(summary.expect("it comes to an end"))
+            }
+            () = gate.happened.cancelled() => None,
+        }
+    });
+    // Everything that was going on is dropped where it stands.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    (summary, gate.passed.load(Ordering::SeqCst))
+}
+
+async fn to_the_end(world: &World, url: &str, gate: Arc<dyn Gate>) -> Summary {
+    let db = Db::open(url).await.unwrap();
+    let life = world.still(db, Some(gate)).await.run();
+    let mut start = world.start("b", json!({}));
+    // Whoever starts it does not know either whether an earlier start was stored.
+    start.idempotency_key = Some("once".into());
+    let id = life.executor.start(start).await.unwrap().id;
+    while !life.get(id).await.status.is_finished() {
+        // Only then: an answer before the question is recorded would be another story.
+        if is_still(&life).await {
+            outside(&life).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    summary(&life, id).await
+}
+
+/// Whether every execution waits.
+async fn is_still(life: &Life) -> bool {
+    for status in [Status::Queued, Status::Running] {
+        let filter = Filter { status: Some(status), ..Filter::default() };
+        if !life.executor.list(life.world.workspace, &filter, None, 1).await.unwrap().items.is_empty() {
+            return false;
+        }
+    }
+    life.executor.active() == 0
+}
+
+/// The rest of the world: people answer, events happen, time passes.
+async fn outside(life: &Life) {
+    let workspace = life.world.workspace;
+    for open in life.executor.approvals(workspace, None, 100).await.unwrap().items {
+        let answer = Answer { approved: true, by: "ann".into(), comment: None };
+        // It may have been answered in a life before.
+        let _ = life.executor.answer(workspace, open.execution, &open.path, answer).await;
+    }
+    if event_waits::Entity::find().count(life.db.read()).await.unwrap() > 0 {
+        life.bus.emit(workspace, "go.on", json!({"n": 2}), 0).await.unwrap();
+        life.bus.emit(workspace, "go.on", json!({"n": 1}), 0).await.unwrap();
+    }
+    let store = crate::execution::store::Store::new(life.db.clone(), Arc::new(life.world.clock.clone()));
+    if let Some(due) = store.next_timer().await.unwrap() {
+        use crate::clock::Clock;
+        life.world.clock.advance((due - life.world.clock.now()).max(0));
+    }
+}
+
+async fn summary(life: &Life, id: ExecutionId) -> Summary {
+    let execution = life.get(id).await;
+    let mut results = BTreeMap::new();
+    for entry in life.executor.journal(life.world.workspace, id, 0, 1_000).await.unwrap() {
+        let (path, result) = match entry.event {
+            Event::StepSucceeded { path, output, .. } => (path, Ok((*output).clone())),
+            Event::StepFailed { path, error, retry_at: None, .. } => (path, Err(error.code.to_string())),
+            Event::StepSkipped { path } => (path, Err("skipped".to_owned())),
+            _ => continue,
+        };
+        assert!(results.insert(path.clone(), result).is_none(), "two results of {path}");
+    }
+    let mut effects = BTreeMap::new();
+    for key in life.world.effects.done.lock().unwrap().keys() {
+        *effects.entry(key.split_once(':').unwrap().1.to_owned()).or_default() += 1;
+    }
+    Summary {
+        status: execution.status,
+        output: execution.output,
+        error: execution.error.map(|Failure { code, step, .. }| (code, step)),
+        results,
+        effects,
+    }
+}
+
+struct Case {
+    shapes: Vec<Shape>,
+    folder: tempfile::TempDir,
+    world: World,
+}
+
+impl Case {
+    fn new(shapes: &[Shape]) -> Case {
+        let world = World::new();
+        world.bot("b", blueprint(shapes));
+        world.bot("child", child());
+        Case { shapes: shapes.to_vec(), folder: tempfile::tempdir().unwrap(), world }
+    }
+
+    fn live(&self, at: usize) -> (Option<Summary>, usize) {
+        live(&self.world, &format!("sqlite://{}/db", self.folder.path().display()), at)
+    }
+
+    fn check(&self, expected: &Summary, got: &Summary, crashes: &[usize]) {
+        assert_eq!(got, expected, "after crashes at {crashes:?} of {:#?}", self.shapes);
+        let wrong = self.world.effects.wrong.lock().unwrap();
+        assert!(wrong.is_empty(), "{wrong:?} after crashes at {crashes:?} of {:#?}", self.shapes);
+        // What is recorded as done was done.
+        for (path, result) in &got.results {
+            assert!(result.is_err() || got.effects.contains_key(path) || !self.acts(path), "{path} was never done");
+        }
+    }
+
+    /// Whether the step at a path does something outside by itself.
+    fn acts(&self, path: &str) -> bool {
+        let calls = self.world.effects.calls();
+        calls.iter().any(|call| call == path)
+    }
+}
+
+/// Runs `shapes` with a crash at each of `crashes` in turn, and compares.
+fn crash_at(shapes: &[Shape], expected: &Summary, crashes: &[usize]) {
+    let case = Case::new(shapes);
+    let mut lives = crashes.iter().copied().chain([usize::MAX]);
+    let got = loop {
+        if let (Some(summary), _) = case.live(lives.next().unwrap()) {
+            break summary;
+        }
+    };
+    case.check(expected, &got, crashes);
+}
+
+#[test]
+fn random_executions_survive_random_crashes() {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
+    let config = Config { cases, max_shrink_iters: 30, failure_persistence: None, ..Config::default() };
+    let crashes = proptest::collection::vec(0.0..1.0_f64, 1..4);
+    TestRunner::new(config)
+        .run(&(shapes(), crashes), |(shapes, crashes)| {
+            let calm = Case::new(&shapes);
+            let (expected, places) = calm.live(usize::MAX);
+            let expected = expected.unwrap();
+            calm.check(&expected, &expected, &[]);
+            let crashes: Vec<usize> = crashes.iter().map(|share| (share * places as f64) as usize).collect();
+            crash_at(&shapes, &expected, &crashes);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_crash_at_any_place_changes_nothing() {
+    let shapes = vec![
+        Shape::Act(1),
+        Shape::Try(vec![Shape::Retried(1), Shape::Fails], vec![Shape::Act(2)], vec![Shape::Act(3)]),
+        Shape::Parallel(vec![vec![Shape::Act(4), Shape::Call], vec![Shape::Event]]),
+        Shape::Foreach(2, 2, vec![Shape::Act(5)]),
+        Shape::Approval,
+    ];
+    let calm = Case::new(&shapes);
+    let (expected, places) = calm.live(usize::MAX);
+    let expected = expected.unwrap();
+    assert_eq!(expected.status, Status::Succeeded, "{expected:#?}");
+    assert!(places > 30, "there are {places} places");
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    if at >= places {
+                        return;
+                    }
+                    crash_at(&shapes, &expected, &[at]);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,15 @@
+//! Tests of the room as a whole.
+
+pub(crate) mod bench;
+pub(crate) mod blueprints;
+mod crash;
+mod decide;
+mod decide_ends;
+mod decide_waits;
+mod executor;
+mod executor_ends;
+mod executor_secrets;
+mod executor_waits;
+mod generate;
+mod store;
+mod world;

@@ -1,0 +1,287 @@
+//! What callers see of an execution.
+
+use super::entry::Failure;
+use crate::clock::Millis;
+use crate::error::{Error, Result};
+use crate::id::{BotId, DeploymentId, ExecutionId, VersionId, WorkspaceId};
+use crate::observe::Stream;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Where an execution stands. See `docs/execution.md` for the transitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Ready to be driven: just started, or something that it waited for has come.
+    Queued,
+    /// An executor drives it.
+    Running,
+    /// It waits for a time, an event, an approval or a child, and holds nothing but rows.
+    Waiting,
+    /// Someone paused it.
+    Paused,
+    /// It ended well.
+    Succeeded,
+    /// It ended with an error.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Status; 7] = [
+        Status::Queued,
+        Status::Running,
+        Status::Waiting,
+        Status::Paused,
+        Status::Succeeded,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    /// As it is stored and shown.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Waiting => "waiting",
+            Status::Paused => "paused",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing follows any more.
+    #[must_use]
+    pub const fn is_finished(self) -> bool {
+        matches!(self, Status::Succeeded | Status::Failed | Status::Cancelled)
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Status {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Status::ALL.into_iter().find(|status| status.as_str() == s).ok_or_else(|| {
+            Error::invalid(format!("there is no status \"{s}\""))
+                .at("/status", "not a status")
+                .hint("one of queued, running, waiting, paused, succeeded, failed, cancelled")
+        })
+    }
+}
+
+/// One run of a bot version.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Execution {
+    /// Identity; sorts by creation.
+    pub id: ExecutionId,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// Its bot.
+    pub bot: BotId,
+    /// The bot's name when it was started.
+    pub bot_name: String,
+    /// The version that it runs.
+    pub version: VersionId,
+    /// The deployment that started it, where one did.
+    pub deployment: Option<DeploymentId>,
+    /// `dev`, `staging`, `prod`.
+    pub environment: String,
+    /// Where it stands.
+    pub status: Status,
+    /// What it was given.
+    pub input: Value,
+    /// What it returned, once it has succeeded.
+    pub output: Option<Value>,
+    /// Why it failed or was cancelled.
+    pub error: Option<Failure>,
+    /// What started it.
+    pub trigger: Value,
+    /// Who started it, for people.
+    pub caller: String,
+    /// The execution that called it.
+    pub parent: Option<ExecutionId>,
+    /// The step that called it.
+    pub parent_step: Option<String>,
+    /// The execution that it takes up again.
+    pub retry_of: Option<ExecutionId>,
+    /// A second start with it finds this execution.
+    pub idempotency_key: Option<String>,
+    /// UTC milliseconds.
+    pub created_at: Millis,
+    /// When it was first driven, UTC milliseconds.
+    pub started_at: Option<Millis>,
+    /// UTC milliseconds.
+    pub finished_at: Option<Millis>,
+}
+
+/// What an execution is started with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The bot.
+    pub bot: BotId,
+    /// Its name.
+    pub bot_name: String,
+    /// The version to run.
+    pub version: VersionId,
+    /// The deployment that starts it, where one does.
+    pub deployment: Option<DeploymentId>,
+    /// `dev`, `staging`, `prod`.
+    pub environment: String,
+    /// Input; an object.
+    pub input: Value,
+    /// What expressions see as `trigger`: `{type, at, ...}`.
+    pub trigger: Value,
+    /// The same for the same wish: a second start with it gives the first execution.
+    pub idempotency_key: Option<String>,
+    /// The execution and the step that call it.
+    pub parent: Option<(ExecutionId, String)>,
+    /// Who starts it, for people: `user:ada@example.org`, `trigger:schedule`.
+    pub caller: String,
+}
+
+/// What came of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Whether it was there already, by its idempotency key.
+    pub existing: bool,
+}
+
+/// Which executions a list holds. The default: all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of the bot of this name.
+    pub bot: Option<String>,
+    /// With this status.
+    pub status: Option<Status>,
+    /// Of this environment.
+    pub environment: Option<String>,
+    /// Created at or after this time, UTC milliseconds.
+    pub since: Option<Millis>,
+    /// Children of this execution.
+    pub parent: Option<ExecutionId>,
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    /// It was begun and has no result yet.
+    Running,
+    /// It waits for a time, an event, an approval or a child.
+    Waiting,
+    /// An attempt failed; another will follow.
+    Retrying,
+    /// It has a result.
+    Succeeded,
+    /// It failed for good.
+    Failed,
+    /// Its guard was false.
+    Skipped,
+    /// It was begun, and the execution ended or went another way before it had a result.
+    Cancelled,
+}
+
+/// A step of an execution, gathered from the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepState {
+    /// Path in the execution: `price`, `each[3]/send`.
+    pub path: String,
+    /// Where it stands.
+    pub status: StepStatus,
+    /// The last attempt.
+    pub attempt: u32,
+    /// When it was first begun, UTC milliseconds.
+    pub begun_at: Millis,
+    /// When it got its result, UTC milliseconds.
+    pub finished_at: Option<Millis>,
+    /// How long its last attempt took, in milliseconds.
+    pub ms: Option<u64>,
+    /// Its result.
+    pub output: Option<Value>,
+    /// Why it failed, last.
+    pub error: Option<Failure>,
+    /// When it goes on by itself, UTC milliseconds.
+    pub due: Option<Millis>,
+    /// The execution that it called.
+    pub child: Option<ExecutionId>,
+    /// Whether the result was taken over from the execution that this one retries.
+    pub copied: bool,
+}
+
+/// One line of an execution's log, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Line {
+    /// Counts within the execution, journal entries included.
+    pub seq: i64,
+    /// UTC milliseconds.
+    pub at: Millis,
+    /// Path of the step, or empty for the execution itself.
+    pub step: String,
+    /// Where it came from.
+    pub stream: Stream,
+    /// The text, secrets redacted.
+    pub text: String,
+}
+
+/// One thing that a watcher of an execution sees.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum WatchItem {
+    /// Something happened.
+    Entry(super::entry::Entry),
+    /// Something was written to the log.
+    Log(Line),
+}
+
+impl WatchItem {
+    /// Its place in the execution; pass it as `after` to go on behind it.
+    #[must_use]
+    pub fn seq(&self) -> i64 {
+        match self {
+            WatchItem::Entry(entry) => entry.seq,
+            WatchItem::Log(line) => line.seq,
+        }
+    }
+}
+
+/// Something that people are asked to approve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// The execution that waits.
+    pub execution: ExecutionId,
+    /// The step that waits.
+    pub path: String,
+    /// Its bot.
+    pub bot_name: String,
+    /// What is to be approved.
+    pub message: String,
+    /// UTC milliseconds.
+    pub created_at: Millis,
+    /// When it is too late, UTC milliseconds.
+    pub expires_at: Option<Millis>,
+}
+
+/// An answer to an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Answer {
+    /// Yes or no.
+    pub approved: bool,
+    /// Who answered, for people.
+    pub by: String,
+    /// What they said.
+    pub comment: Option<String>,
+}

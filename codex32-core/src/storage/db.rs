@@ -1,0 +1,198 @@
+//! Opening a database and writing to it.
+
+use crate::error::{Code, Error, Result};
+use futures::future::BoxFuture;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, TransactionTrait,
+};
+use sea_orm_migration::MigratorTrait;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// A transaction.
+pub type Tx = DatabaseTransaction;
+
+/// Which database stands behind a [`Db`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Embedded.
+    Sqlite,
+    /// By URL.
+    Postgres,
+}
+
+/// A database, migrated and ready. Cheap to clone.
+///
+/// SQLite has one writer: writes take turns on a connection of their own, so that
+/// they queue here in order and not in SQLite's busy handler; reads go on beside them.
+#[derive(Clone)]
+pub struct Db {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    turn: Arc<Mutex<()>>,
+    backend: Backend,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Opens `url` (`sqlite:///path/file.db`, `sqlite::memory:` or `postgres://...`),
+    /// creating an SQLite file where there is none, and migrates it.
+    ///
+    /// # Errors
+    /// `invalid` for an unknown scheme, `unavailable` where it cannot be opened.
+    pub async fn open(url: &str) -> Result<Db> {
+        let db = if url.starts_with("sqlite:") {
+            Self::open_sqlite(url).await?
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Self::open_postgres(url).await?
+        } else {
+            return Err(Error::invalid("the store URL has an unknown scheme")
+                .hint("use sqlite:///path/to/file.db or postgres://user@host/database"));
+        };
+        super::migration::Migrator::up(&db.write, None)
+            .await
+            .map_err(|e| Error::unavailable(format!("migrate the database: {e}")))?;
+        Ok(db)
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Db> {
+        let memory = url.contains(":memory:");
+        // An in-memory database exists once per connection, so both ways share one.
+        let write = Self::connect(sqlite_options(url, 1)).await?;
+        let read = if memory { write.clone() } else { Self::connect(sqlite_options(url, 8)).await? };
+        Ok(Db { read, write, turn: Arc::default(), backend: Backend::Sqlite })
+    }
+
+    async fn open_postgres(url: &str) -> Result<Db> {
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(16).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
+        let read = Self::connect(options).await?;
+        Ok(Db { write: read.clone(), read, turn: Arc::default(), backend: Backend::Postgres })
+    }
+
+    async fn connect(options: ConnectOptions) -> Result<DatabaseConnection> {
+        Database::connect(options).await.map_err(|e| Error::unavailable(format!("open the database: {e}")))
+    }
+
+    /// The connection for reads outside a transaction.
+    #[must_use]
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Runs `work` in one transaction: committed where it returns `Ok`, else rolled back.
+    /// The result is only given after the commit.
+    ///
+    /// ```ignore
+    /// db.write(|tx| Box::pin(async move { store::insert(tx, row).await })).await?;
+    /// ```
+    pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
+    {
+        let _turn = match self.backend {
+            Backend::Sqlite => Some(self.turn.lock().await),
+            Backend::Postgres => None,
+        };
+        if self.backend == Backend::Sqlite {
+            // A deferred transaction that reads before it writes would fail under a second process.
+            return self.write_in(self.write.begin_with_options(immediate()).await?, work).await;
+        }
+        self.write_in(self.write.begin().await?, work).await
+    }
+
+    async fn write_in<T, F>(&self, tx: Tx, work: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
+    {
+        match work(&tx).await {
+            Ok(value) => {
+                tx.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The work's own error is what the caller wants; a failed rollback ends with the connection.
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks the database for a sign of life.
+    ///
+    /// # Errors
+    /// `unavailable` where it gives none.
+    pub async fn ping(&self) -> Result<()> {
+        self.read.ping().await.map_err(Error::from)
+    }
+
+    /// Closes all connections.
+    pub async fn close(self) {
+        let _ = self.read.close_by_ref().await;
+        let _ = self.write.close_by_ref().await;
+    }
+
+    /// The sea-orm name of the backend.
+    #[must_use]
+    pub fn db_backend(&self) -> DbBackend {
+        self.read.get_database_backend()
+    }
+}
+
+fn immediate() -> sea_orm::TransactionOptions {
+    sea_orm::TransactionOptions {
+        sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+        ..Default::default()
+    }
+}
+
+fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
+    let url = if url.contains('?') || url.contains(":memory:") { url.to_owned() } else { format!("{url}?mode=rwc") };
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).min_connections(1).connect_timeout(Duration::from_secs(10));
+    options.sqlx_logging(false).map_sqlx_sqlite_opts(|o| {
+        o.pragma("journal_mode", "WAL")
+            .pragma("synchronous", "FULL")
+            .pragma("busy_timeout", "10000")
+            .pragma("foreign_keys", "ON")
+            .pragma("wal_autocheckpoint", "4000")
+    });
+    options
+}
+
+/// A database error by its class. The text of a constraint names the columns and no values.
+impl From<DbErr> for Error {
+    fn from(e: DbErr) -> Self {
+        use sea_orm::SqlErr;
+        match e.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => Error::conflict("it exists already"),
+            Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
+                Error::conflict("it refers to something that does not exist")
+            }
+            _ => match &e {
+                DbErr::ConnectionAcquire(_) => {
+                    Error::new(Code::Busy, "the database has no free connection").retry_after_ms(1_000)
+                }
+                DbErr::Conn(RuntimeErr::SqlxError(_)) => Error::unavailable("the database cannot be reached"),
+                _ => {
+                    tracing::error!(error = %e, "database error");
+                    Error::internal("the database refused a statement")
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! One entity a file, named after its table.
+
+pub mod approval_tokens;
+pub mod approvals;
+pub mod audit;
+pub mod bots;
+pub mod data_keys;
+pub mod deployments;
+pub mod event_offsets;
+pub mod event_waits;
+pub mod events;
+pub mod execution_logs;
+pub mod executions;
+pub mod incident_entries;
+pub mod incidents;
+pub mod journal;
+pub mod kv_changes;
+pub mod kv_values;
+pub mod login_failures;
+pub mod memberships;
+pub mod queue_messages;
+pub mod secrets;
+pub mod signals;
+pub mod supervised;
+pub mod timers;
+pub mod tokens;
+pub mod triggers;
+pub mod users;
+pub mod version_files;
+pub mod versions;
+pub mod webhook_replies;
+pub mod workspaces;

@@ -1,0 +1,22 @@
+//! Migrations, one file for each room that stores things. Once released a file is never changed.
+
+mod m01_people;
+mod m02_execution;
+mod m03_triggers;
+mod m04_kv;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// All migrations in order.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m01_people::Migration),
+            Box::new(m02_execution::Migration),
+            Box::new(m03_triggers::Migration),
+            Box::new(m04_kv::Migration),
+        ]
+    }
+}
