@@ -1,0 +1,62 @@
+"""Codex-32: say in plain words what should be automated and get a bot.
+
+    import codex32
+
+    with codex32.Engine.open("data.db") as engine:
+        engine.make("every 5 minutes fetch https://example.org/price.json")
+
+``Engine`` runs the engine in this process, with no server; ``connect`` asks a
+server. Both offer the same operations, and ``AsyncEngine`` and
+``connect_async`` offer them to asyncio.
+"""
+
+import atexit
+
+from . import _codex32
+from ._engine import AsyncEngine, Engine, connect, connect_async
+from ._errors import (
+    BusyError,
+    CancelledError,
+    Codex32Error,
+    ConflictError,
+    FailedError,
+    ForbiddenError,
+    InternalError,
+    InvalidError,
+    NotFoundError,
+    PreconditionError,
+    RateLimitedError,
+    TimeoutError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+__version__ = _codex32.__version__
+
+# The engine's threads must not outlive the interpreter.
+atexit.register(_codex32.shutdown)
+
+__all__ = [
+    "AsyncEngine",
+    "BusyError",
+    "CancelledError",
+    "Codex32Error",
+    "ConflictError",
+    "Engine",
+    "FailedError",
+    "ForbiddenError",
+    "InternalError",
+    "InvalidError",
+    "NotFoundError",
+    "PreconditionError",
+    "RateLimitedError",
+    "TimeoutError",
+    "TooLargeError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnsupportedError",
+    "connect",
+    "connect_async",
+]
