@@ -136,3 +136,13 @@ test('the package offers every operation', async (t) => {
     assert.equal(typeof target, 'function', name)
   }
 })
+
+test('the example says welcome', () => {
+  const example = join(__dirname, '..', '..', 'examples', 'leads_node', 'main.js')
+  const done = spawnSync(process.execPath, [example, 'ada@example.org', 'grace@example.org'], { encoding: 'utf8' })
+  assert.equal(done.status, 0, done.stderr)
+  assert.deepEqual(done.stdout.trim().split('\n'), [
+    'Welcome, lead 1: ada@example.org',
+    'Welcome, lead 2: grace@example.org',
+  ])
+})

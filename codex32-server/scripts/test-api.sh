@@ -2,23 +2,20 @@
 # Tries the served API with generated inputs, good and bad, against its own OpenAPI
 # document: no answer may be a server error or break the contract.
 #
-#   EXAMPLES=20 codex32-server/scripts/test-api.sh    # more inputs for each operation
-#   CODEX32=PATH codex32-server/scripts/test-api.sh   # a binary that is built already
+#   make test-api EXAMPLES=20    # more inputs for each operation
+#   CODEX32=PATH codex32-server/scripts/test-api.sh   # another binary
 #
-# Operations are left out only for the reasons given below. Two checks are told what the document cannot say: that a refusal with 422 or 413 is right
-# for inputs whose rules are beyond JSON Schema (the text of a blueprint, a cursor), and
-# that a stream's schema is that of its text, not of each event.
+# Operations are left out only for the reasons given below. Two checks are told what the
+# document cannot say: that a refusal with 422 or 413 is right for inputs whose rules are
+# beyond JSON Schema (the text of a blueprint, a cursor), and that a stream's schema is
+# that of its text, not of each event.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 schemathesis=${SCHEMATHESIS:-$target/venv/bin/schemathesis}
 examples=${EXAMPLES:-8}
 
-codex32=${CODEX32:-}
-if [ -z "$codex32" ]; then
-  cargo build --locked --quiet -p codex32-cli
-  codex32=$target/debug/codex32
-fi
+codex32=${CODEX32:-$target/debug/codex32}
 work=$(mktemp -d)
 server=
 finish() {

@@ -22,7 +22,7 @@ fn berlin() -> Context {
 #[tokio::test]
 async fn answers_complete_a_draft() {
     let builder = builder(OfflineInterpreter);
-    let text = "every day at 9 email me the number of rows in table orders";
+    let text = "every day at 9 send the number of rows in table orders by email";
     let first = builder.draft(text, berlin()).await.unwrap();
     assert!(first.blueprint.is_none());
     let ids: Vec<&str> = first.questions.iter().map(|q| q.id.as_str()).collect();

@@ -66,12 +66,29 @@ fn say(value: &Value, name: &str) -> String {
         Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_string) => {
             items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
         }
+        // The fields of a row, those that are computed by the names of what they hold.
+        Value::Object(fields) if fields.values().any(Value::is_array) && fields.values().all(is_plain) => {
+            let said = fields.iter().map(|(name, value)| match self::say(value, name) {
+                same if same == *name => same,
+                other => format!("{name}: {other}"),
+            });
+            said.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     };
     if text.chars().count() <= LONGEST {
         return text;
     }
     text.chars().take(LONGEST - 3).chain("...".chars()).collect()
+}
+
+/// A value that is said in a word or two.
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
+        Value::Object(_) => false,
+        _ => true,
+    }
 }
 
 impl ActionSpec {

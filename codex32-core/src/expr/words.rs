@@ -28,6 +28,13 @@ const ARITHMETIC: [(&str, &str); 5] = [
     (operators::MODULO, "modulo"),
 ];
 
+/// Fields that say by themselves what is true, and how they and their opposites read.
+const STATES: [(&str, &str, &str); 3] = [
+    ("up", "it is up", "it is down"),
+    ("changed", "it has changed", "it has not changed"),
+    ("approved", "it was approved", "it was not approved"),
+];
+
 impl Program {
     /// The expression in plain English, where it is of a common kind; else its source.
     ///
@@ -65,20 +72,51 @@ fn truth(expr: &IdedExpr, own: &[&str]) -> Option<String> {
             Some(format!("there is {path}"))
         }
         Expr::Comprehension(loops) => quantified(loops, own),
-        _ => noun(expr, own).map(|noun| format!("{noun} is true")),
+        _ => match state(expr) {
+            Some((yes, _)) => Some(yes.to_owned()),
+            None => noun(expr, own).map(|noun| format!("{noun} is true")),
+        },
     }
+}
+
+/// How a field of a step that says by itself what is true reads, and its opposite.
+fn state(expr: &IdedExpr) -> Option<(&'static str, &'static str)> {
+    let (_, root, path) = chain(expr)?;
+    let last = path.last().filter(|_| root == "steps" && path.len() > 1)?;
+    STATES.iter().find(|(name, ..)| name == last).map(|(_, yes, no)| (*yes, *no))
 }
 
 fn connective(call: &CallExpr, own: &[&str]) -> Option<String> {
     match (call.func_name.as_str(), call.args.as_slice()) {
+        // "has(x.status) && x.status == 'open'": that there is one goes without saying.
+        (operators::LOGICAL_AND, [a, b]) if tested(a).is_some_and(|what| mentions(b, &what)) => truth(b, own),
         (operators::LOGICAL_AND, [a, b]) => Some(format!("{} and {}", inner(a, own)?, inner(b, own)?)),
         (operators::LOGICAL_OR, [a, b]) => Some(format!("{} or {}", inner(a, own)?, inner(b, own)?)),
         (operators::LOGICAL_NOT, [a]) => Some(match &a.expr {
             Expr::Select(select) if select.test => format!("there is no {}", path_words(a, own)?),
             Expr::Call(_) | Expr::Comprehension(_) => format!("it is not so that {}", truth(a, own)?),
-            _ => format!("{} is not true", noun(a, own)?),
+            _ => match state(a) {
+                Some((_, no)) => no.to_owned(),
+                None => format!("{} is not true", noun(a, own)?),
+            },
         }),
         _ => None,
+    }
+}
+
+/// What `has()` asks for.
+fn tested(expr: &IdedExpr) -> Option<(&str, Vec<String>)> {
+    match &expr.expr {
+        Expr::Select(select) if select.test => chain(expr).map(|(_, root, path)| (root, path)),
+        _ => None,
+    }
+}
+
+/// Whether `expr` is, or compares, `what`.
+fn mentions(expr: &IdedExpr, what: &(&str, Vec<String>)) -> bool {
+    match &expr.expr {
+        Expr::Call(call) => call.target.iter().map(AsRef::as_ref).chain(&call.args).any(|e| mentions(e, what)),
+        _ => chain(expr).is_some_and(|(_, root, path)| root == what.0 && path == what.1),
     }
 }
 
@@ -168,6 +206,11 @@ fn call_words(call: &CallExpr, own: &[&str]) -> Option<String> {
     if let Some((_, word)) = ARITHMETIC.iter().find(|(name, _)| *name == call.func_name) {
         let [a, b] = call.args.as_slice() else { return None };
         return Some(format!("{} {word} {}", noun(a, own)?, noun(b, own)?));
+    }
+    // "has(x.items) ? x.items : x": the part, where it is one.
+    if let (operators::CONDITIONAL, [test, part, _]) = (call.func_name.as_str(), call.args.as_slice()) {
+        let what = tested(test)?;
+        return if mentions(part, &what) { noun(part, own) } else { None };
     }
     let subject = call.target.as_deref().or(call.args.first())?;
     let subject = || noun(subject, own);
@@ -259,9 +302,13 @@ mod tests {
         let cases = [
             ("steps.price.body.usd < 50000", "usd is below 50000"),
             ("steps.a.body.status == 'open' || input.force", "status is \"open\" or force is true"),
-            ("!(steps.check.up)", "up is not true"),
+            ("!(steps.check.up)", "it is down"),
+            ("steps.ask.approved && !steps.look.changed", "it was approved and it has not changed"),
+            ("!input.up", "up is not true"),
+            ("has(item.status) && item.status == 'open'", "the status of the item is \"open\""),
+            ("has(input.a) && input.b", "there is a and b is true"),
             ("!has(steps.a.error)", "there is no error"),
-            ("has(input.email) && input.email.contains('@')", "there is email and email contains \"@\""),
+            ("has(input.email) && input.email.contains('@')", "email contains \"@\""),
             ("size(steps.a.items) > 0", "there are any items"),
             ("size(steps.a.items) >= 3", "the number of items is at least 3"),
             ("input.x != null", "there is x"),
@@ -288,6 +335,12 @@ mod tests {
             ("steps.list.body.items.filter(i, i.status == 'open')", "items whose status is \"open\""),
             ("input.rows.map(r, r.id)", "id of each of rows"),
             ("input", "the input"),
+            ("has(input.error.message) ? input.error.message : input.error", "message"),
+            (
+                "(has(steps.a.body.items) ? steps.a.body.items : steps.a.body).filter(i, has(i.n) && i.n > 1)",
+                "items whose n is above 1",
+            ),
+            ("has(input.a) ? input.b : 1", "`has(input.a) ? input.b : 1`"),
             ("input.a + 1", "a plus 1"),
         ];
         for (source, expected) in cases {

@@ -61,7 +61,7 @@ impl Notifier for EmailNotifier {
         let title: String = title.chars().take(200).collect();
         let about = notice.bot.as_ref().map(|bot| format!("\n\nBot: {bot}")).unwrap_or_default();
         let mail = Mail {
-            to: OneOrMany::Many(self.to.clone()),
+            to: Some(OneOrMany::Many(self.to.clone())),
             cc: None,
             bcc: None,
             reply_to: None,

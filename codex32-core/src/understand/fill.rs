@@ -65,8 +65,18 @@ pub(super) fn mentioned(plan: &Plan<'_>, clause: &Clause) -> Option<String> {
     (by_mail || mails || address).then(|| "email".to_owned())
 }
 
-/// Who gets a mail: the address in the clause, else one's own.
-pub(super) fn recipient(plan: &mut Plan<'_>, clause: &Clause, me: bool) -> Option<String> {
+/// Who gets a mail.
+pub(super) enum Recipient {
+    /// These addresses.
+    Named(Value),
+    /// Whom the workspace's connection names.
+    Default,
+    /// Nobody until a question is answered.
+    Asked,
+}
+
+/// Who gets a mail: the addresses in the clause, else one's own.
+pub(super) fn recipient(plan: &mut Plan<'_>, clause: &Clause, me: bool) -> Recipient {
     let addresses: Vec<String> = clause
         .tokens
         .iter()
@@ -75,16 +85,26 @@ pub(super) fn recipient(plan: &mut Plan<'_>, clause: &Clause, me: bool) -> Optio
             _ => None,
         })
         .collect();
-    if !addresses.is_empty() {
-        return Some(addresses.join(", "));
-    }
-    let to_me = me || clause.has(&["me", "myself", "my", "us"]);
-    if let (true, Some(email)) = (to_me, plan.context.email.clone()) {
-        return Some(email);
+    match addresses.as_slice() {
+        [] => {}
+        [only] => return Recipient::Named(Value::from(only.as_str())),
+        several => return Recipient::Named(Value::from(several)),
     }
     let about = plan.text[clause.span()].to_owned();
-    let question = if to_me { "What is your email address?" } else { "Which email address should it go to?" };
-    plan.ask("email.to", question, &about)
+    if !(me || clause.has(&["me", "myself", "my", "us"])) {
+        let answer = plan.ask("email.to", "Which email address should it go to?", &about);
+        return answer.map_or(Recipient::Asked, |to| Recipient::Named(Value::from(to)));
+    }
+    if let Some(email) = plan.context.email.clone() {
+        return Recipient::Named(Value::from(email));
+    }
+    match plan.ask_if_you_like("email.to", "What is your email address?", &about) {
+        Some(to) => Recipient::Named(Value::from(to)),
+        None => {
+            plan.assume("It goes to the address that the workspace's connection \"email\" names.");
+            Recipient::Default
+        }
+    }
 }
 
 /// Adds the step of `action`; false where it says too little and nothing could be asked.
@@ -129,9 +149,12 @@ fn contents(plan: &Plan<'_>, clause: &Clause, action: &str) -> Vec<Token> {
             && i > 0
             && tokens[i - 1].any(&["a", "an", "slack", "discord", "telegram", "email", "this"])
             && action.ends_with(".send");
+        // "a slack message"
+        let carrier = action.split('.').next().is_some_and(|connector| t.is(connector))
+            && tokens.get(i + 1).is_some_and(|next| next.any(&["message", "notification", "alert", "note"]));
         if verb {
             verb_seen = true;
-        } else if addressed || vehicle {
+        } else if addressed || vehicle || carrier {
             i += 1;
             continue;
         } else if let Some(used) = destination(plan, &tokens[i..], action) {
@@ -392,12 +415,12 @@ fn message(plan: &mut Plan<'_>, clause: &Clause, action: &str, rest: &[Token]) -
     if connector == "email" {
         let to = recipient(plan, clause, false);
         let label = found.as_ref().and_then(Content::label);
-        let Some(to) = to else { return true };
+        match to {
+            Recipient::Named(to) => drop(with.insert("to".to_owned(), to)),
+            Recipient::Default => {}
+            Recipient::Asked => return true,
+        }
         let line = subject_line.or(label).unwrap_or_else(|| plan.headline());
-        with.insert(
-            "to".to_owned(),
-            if to.contains(", ") { Value::from(to.split(", ").collect::<Vec<_>>()) } else { Value::from(to) },
-        );
         with.insert("subject".to_owned(), Value::from(line));
     }
     with.insert("text".to_owned(), Value::from(text));

@@ -6,6 +6,7 @@ use super::action;
 use super::clause::{Clause, Link, Opener};
 use super::compose::compose;
 use super::condition::{self, Condition, Op};
+use super::fill::Recipient;
 use super::plan::{BlockKind, Plan, Subject, template};
 use super::script::Script;
 use super::token::Token;
@@ -23,8 +24,7 @@ pub(super) fn clauses(plan: &mut Plan<'_>, clauses: &[Clause], script: Option<&S
         }
         let next = clauses.get(at + 1);
         match clause.opener {
-            Opener::When => when(plan, clause, next),
-            Opener::If => when(plan, clause, next),
+            Opener::When | Opener::If => when(plan, clause),
             Opener::Unless => apply(plan, clause, true),
             Opener::Each => each(plan, clause),
             Opener::Else => otherwise(plan, clause, script),
@@ -102,7 +102,7 @@ fn implied_webhook(plan: &mut Plan<'_>, clauses: &[Clause]) {
 }
 
 /// A trigger, or a condition on what was spoken of.
-fn when(plan: &mut Plan<'_>, clause: &Clause, next: Option<&Clause>) {
+fn when(plan: &mut Plan<'_>, clause: &Clause) {
     let begun = plan.blocks.iter().any(|b| !b.steps.is_empty()) || !plan.triggers.is_empty();
     let parsed = condition::parse(&clause.tokens);
     let plainly_condition = parsed.as_ref().is_some_and(|c| {
@@ -120,7 +120,6 @@ fn when(plan: &mut Plan<'_>, clause: &Clause, next: Option<&Clause>) {
         plan.sureness.push(0.95);
         return;
     }
-    let _ = next;
     apply(plan, clause, false);
 }
 
@@ -365,8 +364,11 @@ fn asking(plan: &mut Plan<'_>, clause: &Clause, message: &str) -> Option<Ask> {
         _ => None,
     })?;
     if connector == "email" {
-        let to = super::fill::recipient(plan, clause, true)?;
-        with.insert("to".to_owned(), Value::from(to));
+        match super::fill::recipient(plan, clause, true) {
+            Recipient::Named(to) => drop(with.insert("to".to_owned(), to)),
+            Recipient::Default => {}
+            Recipient::Asked => return None,
+        }
         with.insert("subject".to_owned(), Value::from(format!("Approval needed: {}", message.trim_end_matches('?'))));
     }
     with.insert("text".to_owned(), Value::from(text));

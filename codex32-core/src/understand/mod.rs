@@ -206,7 +206,8 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
         schedule_trigger(&mut plan, &schedule);
     }
     let steps = std::mem::take(plan.steps());
-    let watching = tokens.iter().any(|t| t.any(&["watch", "monitor", "check", "track", "whenever", "changes"]));
+    let watching = tokens.iter().any(|t| t.any(&["watch", "monitor", "check", "track", "when", "whenever", "changes"]))
+        || tokens.first().is_some_and(|t| t.is("if"));
     if plan.triggers.is_empty() && !steps.is_empty() {
         default_trigger(&mut plan, watching);
     }
@@ -248,14 +249,15 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
 
 /// Validates, explains, and tells how sure all this is.
 fn seal(plan: Plan<'_>, bot: Blueprint) -> Draft {
-    let complete = plan.questions.is_empty() && !bot.steps.is_empty();
+    let complete = !plan.questions.iter().any(|q| q.blocking) && !bot.steps.is_empty();
     let problems = if complete { blueprint::validate(&bot, plan.catalogue) } else { blueprint::Diagnostics::new() };
     let mut unknown = plan.unknown;
     unknown.extend(problems.iter().filter(|d| d.severity == blueprint::Severity::Error).map(|d| d.message.clone()));
     let explanation = if bot.steps.is_empty() { String::new() } else { blueprint::explain(&bot, plan.catalogue) };
     let sure =
         if plan.sureness.is_empty() { 0.0 } else { plan.sureness.iter().sum::<f64>() / plan.sureness.len() as f64 };
-    let missing = 0.75f64.powi(i32::try_from(plan.questions.len()).unwrap_or(8).min(8));
+    let open = plan.questions.iter().filter(|q| q.blocking).count();
+    let missing = 0.75f64.powi(i32::try_from(open).unwrap_or(8).min(8));
     let lost = 0.6f64.powi(i32::try_from(unknown.len()).unwrap_or(8).min(8));
     let usable = complete && !problems.has_errors();
     let confidence = if bot.steps.is_empty() { 0.0 } else { (sure * missing * lost * 100.0).round() / 100.0 };

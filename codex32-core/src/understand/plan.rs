@@ -173,12 +173,21 @@ impl<'a> Plan<'a> {
 
     /// Asks, unless it was answered before.
     pub(super) fn ask(&mut self, id: &str, text: &str, about: &str) -> Option<String> {
+        self.question(id, text, about, true)
+    }
+
+    /// A question that the bot can do without the answer to.
+    pub(super) fn ask_if_you_like(&mut self, id: &str, text: &str, about: &str) -> Option<String> {
+        self.question(id, text, about, false)
+    }
+
+    fn question(&mut self, id: &str, text: &str, about: &str, blocking: bool) -> Option<String> {
         if let Some(answer) = self.context.answers.get(id).map(|a| a.trim()).filter(|a| !a.is_empty()) {
             return Some(answer.to_owned());
         }
         if !self.questions.iter().any(|q| q.id == id) {
             let about = about.trim().to_owned();
-            self.questions.push(Question { id: id.to_owned(), text: text.to_owned(), about, blocking: true });
+            self.questions.push(Question { id: id.to_owned(), text: text.to_owned(), about, blocking });
         }
         None
     }

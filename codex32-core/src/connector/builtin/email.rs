@@ -33,7 +33,8 @@ impl Email {
 /// A mail to be sent.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Mail {
-    pub(crate) to: OneOrMany,
+    /// Those of the connection where absent.
+    pub(crate) to: Option<OneOrMany>,
     pub(crate) cc: Option<OneOrMany>,
     pub(crate) bcc: Option<OneOrMany>,
     pub(crate) reply_to: Option<String>,
@@ -56,6 +57,7 @@ pub(crate) struct File {
 struct Server {
     url: String,
     from: String,
+    to: Option<OneOrMany>,
 }
 
 #[async_trait::async_trait]
@@ -84,7 +86,7 @@ impl Mailer {
         Mailer { net }
     }
 
-    /// Sends `mail` by the server of `connection` (`{url, from}`).
+    /// Sends `mail` by the server of `connection` (`{url, from, to}`).
     ///
     /// # Errors
     /// `invalid` for addresses, `unavailable` where the server is not there or refuses
@@ -94,10 +96,18 @@ impl Mailer {
         calling: impl Into<Calling>,
         guard: &Guard,
         connection: Value,
-        mail: Mail,
+        mut mail: Mail,
     ) -> Result<Value> {
         let calling: Calling = calling.into();
         let server: Server = read(connection)?;
+        if mail.to.is_none() {
+            let nobody = || {
+                Error::invalid("the mail goes to nobody")
+                    .at("/to", "is missing, and the connection names nobody either")
+                    .hint("write `to: me@example.com`, or add \"to\" to the connection")
+            };
+            mail.to = Some(server.to.ok_or_else(nobody)?);
+        }
         let (message, id) = compose(&calling, &server.from, mail)?;
         let recipients: Vec<String> = message.envelope().to().iter().map(ToString::to_string).collect();
         within(&calling, LIMIT_MS, "the mail server", self.deliver(guard, &server.url, message)).await?;
@@ -174,7 +184,7 @@ fn compose(calling: &Calling, from: &str, mail: Mail) -> Result<(Message, String
     let id = format!("<{unique}@{}>", from.email.domain());
     let date = SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(calling.clock.now()).unwrap_or(0));
     let mut builder = Message::builder().from(from).message_id(Some(id.clone())).date(date).subject(mail.subject);
-    let lists = [("to", Some(mail.to)), ("cc", mail.cc), ("bcc", mail.bcc)];
+    let lists = [("to", mail.to), ("cc", mail.cc), ("bcc", mail.bcc)];
     for (field, list) in lists {
         for address in list.map(OneOrMany::into_vec).unwrap_or_default() {
             let address = mailbox(&address, field)?;

@@ -107,3 +107,16 @@ async fn a_mail_server_is_under_guard_too() {
     let none: Value = json!({"to": "a@example.com", "subject": "s"});
     assert_eq!(Harness::new().call("email.send", none).await.unwrap_err().code(), Code::Precondition);
 }
+
+#[tokio::test]
+async fn a_mail_that_names_nobody_goes_where_the_connection_says() {
+    let (mut harness, mails) = harness().await;
+    let input = json!({"subject": "s"});
+    let e = harness.call("email.send", input.clone()).await.unwrap_err();
+    assert_eq!((e.code(), e.faults()[0].pointer.as_str()), (Code::Invalid, "/to"));
+    harness.cx.connection.as_mut().unwrap()["to"] = json!(["me@example.com"]);
+    harness.call("email.send", input).await.unwrap();
+    harness.call("email.send", json!({"subject": "s", "to": "a@example.com"})).await.unwrap();
+    let to: Vec<_> = mails.lock().unwrap().iter().map(|mail| mail.to.clone()).collect();
+    assert_eq!(to, [["me@example.com"], ["a@example.com"]]);
+}
