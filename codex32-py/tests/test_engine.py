@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -174,3 +175,10 @@ def test_the_package_offers_every_operation(engine):
             target = getattr(target, part + "_" if part in ("self", "import") else part)
         assert callable(target), row["name"]
     assert json.dumps(engine.self_.operations())
+
+
+def test_the_example_says_welcome():
+    example = pathlib.Path(__file__).parents[2] / "examples" / "leads_python" / "main.py"
+    done = subprocess.run([sys.executable, example, "ada@example.org", "grace@example.org"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["Welcome, lead 1: ada@example.org", "Welcome, lead 2: grace@example.org"]
