@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# A run in CI builds once: what would speed up a second build only takes room.
+export CARGO_INCREMENTAL ?= $(if $(CI),0,1)
 export CARGO_TERM_COLOR ?= auto
 # Unoptimised code has wide frames; a test thread gets the stack of the engine's own threads.
 export RUST_MIN_STACK := 16777216
@@ -11,7 +13,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(TARGET)/venv
 DATA ?= $(CURDIR)/data
 
-.PHONY: help up test lint generate bench setup dashboard test-rust test-python test-node test-browser test-api clean
+.PHONY: help up test lint generate bench setup dashboard build-tests test-rust test-python test-node test-browser test-api clean
 
 help:
 	@echo "make up        build, start on embedded SQLite, print the address to open"
@@ -37,29 +39,33 @@ codex32-server/dashboard/dist/index.html: $(shell find codex32-server/dashboard/
 
 lint: setup dashboard
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --exclude codex32-py --exclude codex32-node --all-targets -- -D warnings
-	cargo clippy --locked -p codex32-py -p codex32-node --lib -- -D warnings
-	cargo deny --log-level error check licenses bans sources
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	PATH="$(VENV)/bin:$$PATH" cargo deny --log-level error check licenses bans sources
 
-test-rust: setup dashboard
-	cargo test --locked --workspace --exclude codex32-py --exclude codex32-node
+# Everything that the tests run, in one build, so that each dependency is compiled with
+# one set of features: the command, the extensions of Python and Node, the test programs.
+build-tests: setup dashboard
+	cargo build --locked --workspace --all-targets
+
+test-rust: build-tests
+	cargo test --locked --workspace
 	cargo check --locked -p codex32-core --no-default-features
-	cargo run --locked -q -p codex32-cli -- generate --into . --check
+	$(TARGET)/debug/codex32 generate --into . --check
 
-test-python: setup
+test-python: build-tests
 	@./codex32-py/scripts/test.sh
 
-test-node: setup
+test-node: build-tests
 	@./codex32-node/scripts/test.sh
 
-test-api: setup dashboard
+test-api: build-tests
 	@./codex32-server/scripts/test-api.sh
 
-test-browser: setup dashboard
+test-browser: build-tests
 	@./codex32-server/scripts/test-browser.sh
 
-generate: setup
-	cargo run --locked -q -p codex32-cli -- generate --into .
+generate: build-tests
+	$(TARGET)/debug/codex32 generate --into .
 	cargo fmt --all
 
 bench: setup dashboard

@@ -1,5 +1,24 @@
 #!/usr/bin/env bash
-# Runs the measures.
+# Runs the measures against the release build: all of them, or those that are named.
+#
+#   benches/run.sh              # draft, startup, webhook
+#   benches/run.sh webhook
 set -euo pipefail
 cd "$(dirname "$0")/.."
-cargo bench --locked -p codex32-benches
+
+if ! command -v wrk >/dev/null; then
+  as_root=()
+  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends wrk >/dev/null
+fi
+peer=benches/peers/node-red
+[ -d "$peer/node_modules" ] || npm ci --prefix "$peer" --no-audit --no-fund --loglevel=error
+
+cargo build --release --locked -p codex32-cli
+for measure in "${@:-draft startup webhook}"; do
+  # shellcheck disable=SC2086 # the default is three words
+  for one in $measure; do
+    cargo bench --locked --quiet -p codex32-benches --bench "$one"
+  done
+done

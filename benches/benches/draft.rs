@@ -8,7 +8,7 @@
 use codex32_core::blueprint;
 use codex32_core::catalogue::Catalogue;
 use codex32_core::understand::{Context, draft};
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 
 const SENTENCE: &str = "every 5 minutes fetch https://example.org/price.json and if usd is below 50000 \
@@ -21,6 +21,7 @@ fn drafts(c: &mut Criterion) {
     let text = made.blueprint.as_ref().map(blueprint::print).unwrap_or_default();
     assert!(!text.is_empty(), "the sentence is understood");
     let mut group = c.benchmark_group("draft");
+    group.throughput(Throughput::Elements(1));
     group.bench_function("draft a sentence", |b| b.iter(|| draft(black_box(SENTENCE), catalogue, &context)));
     group.bench_function("parse its blueprint", |b| b.iter(|| blueprint::parse(black_box(&text))));
     group.finish();
