@@ -5,6 +5,8 @@
 
 pub mod load;
 pub mod process;
+pub mod raw;
+pub mod workflow;
 
 /// What a measure ends with where it cannot go on.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -97,6 +97,10 @@ pub(crate) fn operation(shapes: &Shapes, shape: &Shape, name: &'static str) -> C
         if field.name == "follow" {
             arg = arg.short('f');
         }
+        if matches!(field.ty, Type::Boolean) {
+            // "run --wait BOT": the next word is no value of the flag.
+            arg = arg.require_equals(true);
+        }
         command = command.arg(arg);
     }
     if meta.raw_output.is_some() {

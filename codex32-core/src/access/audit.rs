@@ -4,9 +4,10 @@ use super::{Access, Caller};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{TokenId, UserId};
-use crate::storage::Tx;
 use crate::storage::entity::audit;
 use crate::storage::page::{self, Page};
+use crate::storage::{Db, Group, Tx};
+use futures::future::BoxFuture;
 use schemars::JsonSchema;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
@@ -84,16 +85,47 @@ pub struct AuditFilter {
     pub since: Option<Millis>,
 }
 
+/// Writes rows that have no transaction of their own; those that come at the same time
+/// share one.
+#[derive(Clone)]
+pub(super) struct Trail(Group<audit::ActiveModel, ()>);
+
+impl std::fmt::Debug for Trail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Trail")
+    }
+}
+
+impl Trail {
+    pub(super) fn new(db: Db) -> Trail {
+        Trail(Group::new(move |rows: Vec<audit::ActiveModel>| -> BoxFuture<'static, Vec<Result<()>>> {
+            let (db, count) = (db.clone(), rows.len());
+            Box::pin(async move {
+                let written = db.write(move |tx| {
+                    Box::pin(async move { Ok(audit::Entity::insert_many(rows).exec_without_returning(tx).await?) })
+                });
+                let written = written.await.map(|_| ());
+                vec![written; count]
+            })
+        }))
+    }
+}
+
 /// Writes a row in the transaction of what it tells about.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn record(tx: &Tx, now: Millis, caller: &Caller, deed: Deed) -> Result<()> {
+    audit::Entity::insert(row(now, caller, deed)).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+fn row(now: Millis, caller: &Caller, deed: Deed) -> audit::ActiveModel {
     let mut detail = deed.detail.to_string();
     if detail.len() > MAX_DETAIL {
         detail = serde_json::json!({ "omitted_bytes": detail.len() }).to_string();
     }
-    let row = audit::ActiveModel {
+    audit::ActiveModel {
         id: Set(TokenId::at(now).0),
         workspace_id: Set(caller.workspace.0),
         at: Set(now),
@@ -105,19 +137,16 @@ pub async fn record(tx: &Tx, now: Millis, caller: &Caller, deed: Deed) -> Result
         // PostgreSQL's text cannot hold a zero character; JSON writes it escaped.
         detail: Set(detail),
         outcome: Set(deed.outcome),
-    };
-    audit::Entity::insert(row).exec_without_returning(tx).await?;
-    Ok(())
+    }
 }
 
 impl Access {
-    /// Writes a row of the audit trail in a transaction of its own.
+    /// Writes a row of the audit trail that belongs to no other transaction.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn record(&self, caller: &Caller, deed: Deed) -> Result<()> {
-        let (caller, now) = (caller.clone(), self.now());
-        self.db.write(move |tx| Box::pin(async move { record(tx, now, &caller, deed).await })).await
+        self.trail.0.submit(row(self.now(), caller, deed)).await
     }
 
     /// The workspace's audit trail, newest first.

@@ -51,13 +51,14 @@ pub struct Access {
     db: Db,
     clock: Arc<dyn Clock>,
     passwords: password::Passwords,
+    trail: audit::Trail,
 }
 
 impl Access {
     /// Access over a database.
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Access { db, clock, passwords: password::Passwords::new() }
+        Access { trail: audit::Trail::new(db.clone()), db, clock, passwords: password::Passwords::new() }
     }
 
     fn now(&self) -> Millis {

@@ -62,6 +62,15 @@ pub struct Event {
     pub depth: u32,
 }
 
+/// An event that is to be published with others.
+#[derive(Debug, Clone)]
+pub(crate) struct Announcement {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) name: &'static str,
+    pub(crate) data: Value,
+    pub(crate) depth: u32,
+}
+
 /// The bus of one database. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Bus {
@@ -135,6 +144,11 @@ impl Bus {
         depth: u32,
     ) -> Result<i64> {
         store::insert(tx, workspace, clock.now(), name, &data, depth).await
+    }
+
+    /// Publishes all of these within a transaction, in their order, as [`Bus::publish_in`] does one.
+    pub(crate) async fn announce_in(tx: &Tx, clock: &dyn Clock, told: Vec<Announcement>) -> Result<()> {
+        store::insert_many(tx, clock.now(), told).await
     }
 
     /// Wakes subscribers and consumers after a commit.

@@ -1,6 +1,6 @@
 //! The tables `events` and `event_offsets`.
 
-use super::Event;
+use super::{Announcement, Event};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
@@ -15,6 +15,8 @@ use serde_json::Value;
 
 /// Key of the advisory lock that orders publishers on PostgreSQL.
 const PUBLISH_LOCK: i64 = 0x636f_6465_7833_3201;
+/// Rows of one statement, below the limit on bound values of either database.
+const INSERT_BATCH: usize = 1_000;
 /// Rows deleted in one transaction.
 const PRUNE_BATCH: u64 = 500;
 
@@ -27,15 +29,30 @@ pub(super) async fn insert(
     depth: u32,
 ) -> Result<i64> {
     hold(tx).await?;
-    let row = events::ActiveModel {
+    Ok(events::Entity::insert(row(workspace, at, name, data, depth)).exec(tx).await?.last_insert_id)
+}
+
+pub(super) async fn insert_many(tx: &Tx, at: Millis, told: Vec<Announcement>) -> Result<()> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    hold(tx).await?;
+    for told in told.chunks(INSERT_BATCH) {
+        let rows = told.iter().map(|one| row(one.workspace, at, one.name, &one.data, one.depth));
+        events::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+fn row(workspace: WorkspaceId, at: Millis, name: &str, data: &Value, depth: u32) -> events::ActiveModel {
+    events::ActiveModel {
         seq: NotSet,
         workspace_id: Set(workspace.0),
         at: Set(at),
         name: Set(name.to_owned()),
         data: Set(data.to_string()),
         depth: Set(i32::try_from(depth).unwrap_or(i32::MAX)),
-    };
-    Ok(events::Entity::insert(row).exec(tx).await?.last_insert_id)
+    }
 }
 
 /// Makes later publishers wait until `tx` ends. SQLite has one writer at any rate.

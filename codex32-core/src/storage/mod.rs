@@ -7,9 +7,11 @@
 
 mod db;
 pub mod entity;
+mod group;
 mod migration;
 pub mod page;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use db::{Backend, Db, Tx};
+pub(crate) use group::Group;

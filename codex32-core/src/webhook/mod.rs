@@ -164,12 +164,14 @@ pub struct Webhooks {
     parts: Parts,
     waiting: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
     fired: Arc<Mutex<HashMap<Uuid, Millis>>>,
+    replies: reply::Replies,
 }
 
 impl Webhooks {
     /// Webhooks over these parts. One for each engine: it hands answers to those who wait in it.
     #[must_use]
     pub fn new(parts: Parts) -> Webhooks {
-        Webhooks { parts, waiting: Arc::default(), fired: Arc::default() }
+        let replies = reply::replies(parts.db.clone());
+        Webhooks { parts, waiting: Arc::default(), fired: Arc::default(), replies }
     }
 }

@@ -3,8 +3,9 @@
 use super::{Outcome, Webhooks};
 use crate::error::{Code, Error, Result};
 use crate::id::{ExecutionId, WorkspaceId};
-use crate::storage::Tx;
 use crate::storage::entity::webhook_replies;
+use crate::storage::{Db, Group, Tx};
+use futures::future::BoxFuture;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
@@ -27,6 +28,31 @@ const KEPT: [&str; 7] = [
     "upgrade",
 ];
 
+/// Stores answers; those that come at the same time share a transaction.
+pub(super) type Replies = Group<(ExecutionId, webhook_replies::ActiveModel), ()>;
+
+pub(super) fn replies(db: Db) -> Replies {
+    Group::new(move |given: Vec<(ExecutionId, webhook_replies::ActiveModel)>| -> BoxFuture<'static, Vec<Result<()>>> {
+        let (db, count) = (db.clone(), given.len());
+        Box::pin(async move {
+            let stored = db.write(move |tx| Box::pin(store_all(tx, given)));
+            stored.await.unwrap_or_else(|error| vec![Err(error); count])
+        })
+    })
+}
+
+/// An answer for each: a refusal of one is no failure of the transaction.
+async fn store_all(tx: &Tx, given: Vec<(ExecutionId, webhook_replies::ActiveModel)>) -> Result<Vec<Result<()>>> {
+    let mut stored = Vec::with_capacity(given.len());
+    for (execution, row) in given {
+        match store(tx, execution, row).await {
+            Err(error) if error.code() != Code::Conflict => return Err(error),
+            result => stored.push(result),
+        }
+    }
+    Ok(stored)
+}
+
 impl Webhooks {
     /// Gives the answer of the request that started `execution`; durable when it returns.
     /// A repetition of the same answer changes nothing. Where nobody waits, it is kept for
@@ -44,7 +70,7 @@ impl Webhooks {
         body: Value,
     ) -> Result<()> {
         let row = row(workspace, execution, status, &headers, &body, self.parts.clock.now())?;
-        self.parts.db.write(move |tx| Box::pin(store(tx, execution, row))).await?;
+        self.replies.submit((execution, row)).await?;
         if let Some(waiting) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
             waiting.notify_waiters();
         }

@@ -2,6 +2,7 @@
 
 use super::Inner;
 use crate::execution::drive::load;
+use crate::execution::entry::Entry;
 use crate::id::ExecutionId;
 use crate::storage::entity::executions;
 use std::sync::{Arc, PoisonError};
@@ -46,21 +47,27 @@ impl Inner {
         let full = claimed.len() == room;
         for one in claimed {
             if let Some(permit) = held.split(1) {
-                self.drive(one.row, permit);
+                self.drive(one.row, permit, None);
             }
         }
         full
     }
 
-    /// Drives an execution that this executor holds the lease of.
-    pub(super) fn drive(self: &Arc<Self>, row: executions::Model, permit: OwnedSemaphorePermit) {
+    /// Drives an execution that this executor holds the lease of; `journal` is its whole
+    /// journal where that is known.
+    pub(super) fn drive(
+        self: &Arc<Self>,
+        row: executions::Model,
+        permit: OwnedSemaphorePermit,
+        journal: Option<Vec<Entry>>,
+    ) {
         let id = ExecutionId(row.id);
         let bell = Arc::new(Notify::new());
         let driven = Driven { inner: self.clone(), id, token: row.lease_token };
         self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (row.lease_token, bell.clone()));
         metrics::gauge!("codex32_executions_active").increment(1);
         self.drivers.spawn(async move {
-            let exit = match load(driven.inner.clone(), row, bell).await {
+            let exit = match load(driven.inner.clone(), row, bell, journal).await {
                 Ok(driver) => driver.run().await,
                 Err(exit) => exit,
             };

@@ -116,7 +116,7 @@ impl Inner {
 
     /// Tells everybody whom a written round concerns.
     pub(crate) fn tell(&self, commit: &Commit) {
-        self.watchers.changed(commit.id);
+        self.watchers.changed(commit.id, commit.ended.is_some());
         if !commit.children.is_empty() || !commit.cancel.is_empty() {
             self.ready.notify_one();
         }

@@ -7,6 +7,7 @@ use crate::execution::store::{Lease, New, insert};
 use crate::execution::types::{Start, Started};
 use crate::id::ExecutionId;
 use crate::storage::Tx;
+use std::sync::Arc;
 
 impl Executor {
     /// Starts an execution. It is durable when this returns. With an idempotency key that
@@ -29,18 +30,15 @@ impl Executor {
         let mut new = new(now, start);
         // Where there is room it is driven from the start, which saves a write.
         new.lease = permit.as_ref().map(|_| Lease { owner: inner.owner, until: now + inner.config.lease_ms });
-        let workspace = new.start.workspace;
-        let started = inner.store.start(new).await?;
+        let new = Arc::new(new);
+        let started = inner.store.start(new.clone()).await?;
         inner.bus.wake();
         let Some(permit) = permit.filter(|_| !started.existing) else {
             inner.ready.notify_one();
             return Ok(started);
         };
-        match inner.store.row(workspace, started.id).await {
-            Ok(row) => inner.drive(row, permit),
-            // It is stored; it is found when the leases are looked at.
-            Err(error) => tracing::warn!(execution = %started.id, %error, "the execution cannot be read now"),
-        }
+        // What was just written need not be read back.
+        inner.drive(new.row()?, permit, Some(new.entries().collect()));
         Ok(started)
     }
 
@@ -69,6 +67,7 @@ pub(super) async fn start_in(tx: &Tx, clock: &dyn Clock, start: Start) -> Result
 pub(super) fn new(now: crate::clock::Millis, start: Start) -> New {
     New {
         id: ExecutionId::at(now),
+        at: now,
         start,
         depth: 0,
         parent_waits: false,

@@ -23,19 +23,30 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Who watches what.
 #[derive(Default)]
 pub(super) struct Watchers {
-    channels: Mutex<HashMap<ExecutionId, Weak<watch::Sender<u64>>>>,
+    channels: Mutex<HashMap<ExecutionId, Weak<Channel>>>,
+}
+
+type Channel = watch::Sender<News>;
+
+/// What is said of an execution.
+#[derive(Clone, Copy, Default)]
+pub(super) struct News {
+    /// Counts the changes.
+    changes: u64,
+    /// Whether it is over.
+    over: bool,
 }
 
 impl Watchers {
     /// Rings whenever the execution has changed, as long as the sender is held.
-    fn watch(&self, id: ExecutionId) -> (Arc<watch::Sender<u64>>, watch::Receiver<u64>) {
+    fn watch(&self, id: ExecutionId) -> (Arc<Channel>, watch::Receiver<News>) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         if channels.len() > 64 {
             channels.retain(|_, channel| channel.strong_count() > 0);
         }
         let held = channels.get(&id).and_then(Weak::upgrade);
         let sender = held.unwrap_or_else(|| {
-            let sender = Arc::new(watch::Sender::new(0));
+            let sender = Arc::new(watch::Sender::new(News::default()));
             channels.insert(id, Arc::downgrade(&sender));
             sender
         });
@@ -43,10 +54,13 @@ impl Watchers {
         (sender, receiver)
     }
 
-    pub(super) fn changed(&self, id: ExecutionId) {
+    pub(super) fn changed(&self, id: ExecutionId, over: bool) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         match channels.get(&id).map(Weak::upgrade) {
-            Some(Some(sender)) => sender.send_modify(|n| *n = n.wrapping_add(1)),
+            Some(Some(sender)) => sender.send_modify(|news| {
+                news.changes = news.changes.wrapping_add(1);
+                news.over |= over;
+            }),
             Some(None) => {
                 channels.remove(&id);
             }
@@ -62,8 +76,8 @@ struct Watcher {
     after: i64,
     read: VecDeque<WatchItem>,
     over: bool,
-    _channel: Arc<watch::Sender<u64>>,
-    changed: watch::Receiver<u64>,
+    _channel: Arc<Channel>,
+    changed: watch::Receiver<News>,
 }
 
 impl Executor {
@@ -105,13 +119,12 @@ impl Executor {
         let (_channel, mut changed) = self.inner.watchers.watch(id);
         let finished = async {
             loop {
-                changed.mark_unchanged();
                 let execution = self.get(workspace, id).await?;
                 if execution.status.is_finished() {
                     return Ok(execution);
                 }
                 // Another process may drive it.
-                let _ = tokio::time::timeout(LOOK_AGAIN, changed.changed()).await;
+                let _ = tokio::time::timeout(LOOK_AGAIN, changed.wait_for(|news| news.over)).await;
             }
         };
         match tokio::time::timeout(timeout, finished).await {

@@ -76,6 +76,7 @@ async fn start(
     let caller = format!("bot:{}", row.bot_name);
     Ok(New {
         id: ExecutionId::at(now),
+        at: now,
         start: Start {
             workspace,
             bot: target.bot,

@@ -5,7 +5,7 @@ use super::{Driver, Exit};
 use crate::error::{Code, Error, Result};
 use crate::execution::control::Inner;
 use crate::execution::decide::{About, Fact, State};
-use crate::execution::entry::Failure;
+use crate::execution::entry::{Entry, Failure};
 use crate::execution::types::Status;
 use crate::expr::Scope;
 use crate::id::{ExecutionId, VersionId, WorkspaceId};
@@ -17,14 +17,16 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// The driver of a claimed execution. `Err` tells how it ended where it cannot be driven.
+/// The driver of a claimed execution, whose journal is read where it is not known. `Err`
+/// tells how it ended where it cannot be driven.
 pub(crate) async fn load(
     inner: Arc<Inner>,
     row: executions::Model,
     bell: Arc<Notify>,
+    journal: Option<Vec<Entry>>,
 ) -> std::result::Result<Driver, Exit> {
     let (id, token) = (ExecutionId(row.id), row.lease_token);
-    match try_load(inner.clone(), &row, bell).await {
+    match try_load(inner.clone(), &row, bell, journal).await {
         Ok(driver) => Ok(driver),
         Err(error) if matches!(error.code(), Code::NotFound | Code::Invalid) => {
             Err(Box::pin(super::write::give_up(&inner, &row, error)).await)
@@ -40,11 +42,22 @@ pub(crate) async fn load(
     }
 }
 
-async fn try_load(inner: Arc<Inner>, row: &executions::Model, bell: Arc<Notify>) -> Result<Driver> {
+async fn try_load(
+    inner: Arc<Inner>,
+    row: &executions::Model,
+    bell: Arc<Notify>,
+    journal: Option<Vec<Entry>>,
+) -> Result<Driver> {
     let id = ExecutionId(row.id);
     let loaded = inner.versions.get(WorkspaceId(row.workspace_id), VersionId(row.version_id)).await?;
-    let entries = inner.store.whole_journal(id).await?;
-    let lines = inner.store.count_lines(id).await?;
+    let (entries, lines) = match journal {
+        // Numbers without gaps: what is not an entry is a line.
+        Some(entries) => {
+            let others = row.last_seq - i64::try_from(entries.len()).unwrap_or(i64::MAX);
+            (entries, u64::try_from(others).unwrap_or(0))
+        }
+        None => (inner.store.whole_journal(id).await?, inner.store.count_lines(id).await?),
+    };
     let state = State::fold(loaded.plan.clone(), about(row, loaded.version.number)?, entries);
     if !state.is_started() {
         return Err(Error::internal(format!("the execution {id} has no journal")));

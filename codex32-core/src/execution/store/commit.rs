@@ -4,17 +4,17 @@
 use super::super::decide::Fact;
 use super::super::entry::{Event, Failure, Shared};
 use super::super::types::{Line, Status};
-use super::start::{New, insert};
+use super::batch::{Write, Written};
+use super::start::{New, insert_untold};
 use super::waits::EventWait;
-use super::{ROWS, Store, approvals, row, signals, waits};
+use super::{Store, approvals, signals, waits};
 use crate::clock::{Clock, Millis};
-use crate::error::Result;
-use crate::event::Bus;
+use crate::error::{Error, Result};
+use crate::event::Announcement;
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::Tx;
-use crate::storage::entity::{execution_logs, executions, journal, signals as signal_rows};
+use crate::storage::entity::signals as signal_rows;
 use crate::trigger::depth_of;
-use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -72,16 +72,18 @@ pub(crate) struct Ended {
 impl Store {
     /// Writes a round. False, and nothing written, where someone else drives the execution by now.
     pub(crate) async fn commit(&self, commit: Arc<Commit>) -> Result<bool> {
-        let clock = self.clock.clone();
-        self.write("commit", move |tx| Box::pin(async move { write(tx, &*clock, &commit).await })).await
+        match self.group("commit", Write::Commit(commit)).await? {
+            Written::Committed => Ok(true),
+            Written::Refused => Ok(false),
+            Written::Started(_) => Err(Error::internal("a round was answered as a start")),
+        }
     }
 }
 
-async fn write(tx: &Tx, clock: &dyn Clock, commit: &Commit) -> Result<bool> {
-    if !fence(tx, clock.now(), commit).await? {
-        return Ok(false);
-    }
-    append(tx, commit).await?;
+/// Writes what a round says besides its entries and lines, once its execution is locked.
+/// Gives what the workspace is to be told of it.
+pub(super) async fn finish(tx: &Tx, clock: &dyn Clock, commit: &Commit) -> Result<Vec<Announcement>> {
+    let mut told = Vec::new();
     if !commit.taken.is_empty() {
         let taken = signal_rows::Column::Id.is_in(commit.taken.iter().copied());
         signal_rows::Entity::delete_many().filter(taken).exec(tx).await?;
@@ -92,78 +94,35 @@ async fn write(tx: &Tx, clock: &dyn Clock, commit: &Commit) -> Result<bool> {
         signals::post(tx, clock.now(), commit.workspace, *child, &fact).await?;
     }
     for child in &commit.children {
-        insert(tx, clock, child).await?;
+        told.extend(insert_untold(tx, child).await?.1);
     }
     waits::write(tx, commit).await?;
     if let Some(ended) = &commit.ended {
-        end(tx, clock, commit, ended).await?;
+        tell_parent(tx, clock, commit, ended).await?;
+        told.push(end_of(commit, ended));
     }
-    Ok(true)
+    Ok(told)
 }
 
-/// The first statement: it locks the row and refuses a driver whose lease was taken over.
-async fn fence(tx: &Tx, now: Millis, commit: &Commit) -> Result<bool> {
-    let taken = i64::try_from(commit.taken.len()).unwrap_or(0);
-    let mut update = executions::Entity::update_many()
-        .col_expr(executions::Column::LastSeq, Expr::value(commit.last_seq))
-        .filter(executions::Column::Id.eq(commit.id.0))
-        .filter(executions::Column::LeaseToken.eq(commit.token))
-        .filter(executions::Column::LeaseOwner.is_not_null());
-    if taken > 0 {
-        let left = Expr::col(executions::Column::SignalsPending).sub(taken);
-        update = update.col_expr(executions::Column::SignalsPending, left);
-    }
-    if let Some(status) = commit.ended.as_ref().map(|ended| ended.status).or(commit.status) {
-        update = update.col_expr(executions::Column::Status, Expr::value(status.as_str()));
-    }
-    if let Some(ended) = &commit.ended {
-        let output = ended.output.as_ref().map(|output| output.to_string());
-        let error = ended.error.as_ref().map(|error| row::write("error", error)).transpose()?;
-        update = update
-            .col_expr(executions::Column::Output, Expr::value(output))
-            .col_expr(executions::Column::Error, Expr::value(error))
-            .col_expr(executions::Column::FinishedAt, Expr::value(now))
-            .col_expr(executions::Column::LeaseOwner, Expr::value(Option::<uuid::Uuid>::None))
-            .col_expr(executions::Column::LeaseUntil, Expr::value(Option::<i64>::None));
-    }
-    Ok(update.exec(tx).await?.rows_affected == 1)
-}
-
-async fn append(tx: &Tx, commit: &Commit) -> Result<()> {
-    let rows: Vec<journal::ActiveModel> = commit
-        .entries
-        .iter()
-        .map(|(seq, at, event)| row::journal_row(commit.workspace, commit.id, *seq, *at, event))
-        .collect::<Result<_>>()?;
-    for rows in rows.chunks(ROWS) {
-        journal::Entity::insert_many(rows.to_vec()).exec_without_returning(tx).await?;
-    }
-    for lines in commit.lines.chunks(ROWS) {
-        let rows = lines.iter().map(|line| row::line_row(commit.workspace, commit.id, line));
-        execution_logs::Entity::insert_many(rows).exec_without_returning(tx).await?;
-    }
+/// A parent that waits learns of the end through its inbox.
+async fn tell_parent(tx: &Tx, clock: &dyn Clock, commit: &Commit, ended: &Ended) -> Result<()> {
+    let Some(parent) = ended.parent else { return Ok(()) };
+    let fact = Fact::ChildFinished {
+        id: commit.id,
+        status: ended.status,
+        output: ended.output.as_deref().cloned(),
+        error: ended.error.clone(),
+    };
+    // A parent that is finished or cancelled does not wait any more.
+    signals::post(tx, clock.now(), commit.workspace, parent, &fact).await?;
     Ok(())
 }
 
-async fn end(tx: &Tx, clock: &dyn Clock, commit: &Commit, ended: &Ended) -> Result<()> {
-    // What nobody will take any more.
-    let left = signal_rows::Column::ExecutionId.eq(commit.id.0);
-    signal_rows::Entity::delete_many().filter(left).exec(tx).await?;
-    if let Some(parent) = ended.parent {
-        let fact = Fact::ChildFinished {
-            id: commit.id,
-            status: ended.status,
-            output: ended.output.as_deref().cloned(),
-            error: ended.error.clone(),
-        };
-        // A parent that is finished or cancelled does not wait any more.
-        signals::post(tx, clock.now(), commit.workspace, parent, &fact).await?;
-    }
+fn end_of(commit: &Commit, ended: &Ended) -> Announcement {
     let mut data = ended.about.clone();
     data["status"] = json!(ended.status);
     data["output"] = ended.output.as_deref().cloned().unwrap_or(Value::Null);
     data["error"] = json!(ended.error);
     let depth = depth_of(&ended.about["trigger"]);
-    Bus::publish_deep_in(tx, clock, commit.workspace, "execution.finished", data, depth).await?;
-    Ok(())
+    Announcement { workspace: commit.workspace, name: "execution.finished", data, depth }
 }

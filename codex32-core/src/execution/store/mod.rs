@@ -1,11 +1,13 @@
 //! The only place of the room that reads and writes the database.
 //!
-//! Everything that changes an execution goes through [`Store::write`], one
-//! transaction for each decision, so that writes of several executions can later
-//! be brought together into one.
+//! Starts and rounds go through [`Store::group`]: those of several executions share a
+//! transaction. Everything else that changes an execution goes through [`Store::write`],
+//! one transaction for each decision.
 
 mod approvals;
+mod batch;
 mod commit;
+mod fence;
 mod journal;
 mod lease;
 mod query;
@@ -22,8 +24,10 @@ pub(crate) use waits::{CONSUMER, EventWait};
 
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::storage::{Db, Tx};
+use crate::storage::{Db, Group, Tx};
+use batch::{Write, Written};
 use futures::future::BoxFuture;
+use std::future::Future;
 use std::sync::Arc;
 
 /// Rows of one insert statement: below the limit on bound values of either database.
@@ -34,6 +38,7 @@ const ROWS: usize = 1_000;
 pub(crate) struct Store {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    writes: Group<Write, Written>,
     /// Where tests stop the world.
     #[cfg(test)]
     pub(crate) gate: Option<Arc<dyn Gate>>,
@@ -49,12 +54,20 @@ pub(crate) trait Gate: Send + Sync {
 
 impl Store {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Store {
+        let (to, time) = (db.clone(), clock.clone());
+        let writes = Group::new(move |writes| Box::pin(batch::write(to.clone(), time.clone(), writes)));
         Store {
             db,
             clock,
+            writes,
             #[cfg(test)]
             gate: None,
         }
+    }
+
+    /// Writes together with what comes at the same time. Durable when it returns.
+    async fn group(&self, what: &'static str, write: Write) -> Result<Written> {
+        self.passed(what, self.writes.submit(write)).await
     }
 
     /// Runs `work` in a transaction.
@@ -63,12 +76,17 @@ impl Store {
         T: Send,
         F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
     {
+        self.passed(what, self.db.write(work)).await
+    }
+
+    /// A write, measured.
+    async fn passed<T>(&self, what: &'static str, write: impl Future<Output = Result<T>>) -> Result<T> {
         #[cfg(test)]
         if let Some(gate) = &self.gate {
             gate.pass(what, false).await;
         }
         let started = std::time::Instant::now();
-        let result = self.db.write(work).await;
+        let result = write.await;
         metrics::histogram!("codex32_execution_write_seconds", "what" => what).record(started.elapsed().as_secs_f64());
         #[cfg(test)]
         if let Some(gate) = &self.gate {

@@ -1,19 +1,21 @@
 //! A new execution: its row, its first entries, and the word about it, in one transaction.
 
-use super::super::entry::Event;
+use super::super::entry::{Entry, Event};
 use super::super::types::{Start, Started, Status};
+use super::batch::{Write, Written};
 use super::{ROWS, Store, row};
 use crate::clock::{Clock, Millis};
 use crate::error::{Code, Error, Result};
-use crate::event::Bus;
+use crate::event::{Announcement, Bus};
 use crate::id::ExecutionId;
 use crate::storage::Tx;
 use crate::storage::entity::{executions, journal};
 use crate::trigger::depth_of;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, TryIntoModel as _};
 use serde_json::json;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Longest chain of bots that call each other.
@@ -30,6 +32,8 @@ pub(crate) struct Lease {
 #[derive(Debug, Clone)]
 pub(crate) struct New {
     pub(crate) id: ExecutionId,
+    /// When it is created, UTC milliseconds.
+    pub(crate) at: Millis,
     pub(crate) start: Start,
     /// How many callers stand above it.
     pub(crate) depth: i32,
@@ -42,51 +46,87 @@ pub(crate) struct New {
     pub(crate) lease: Option<Lease>,
 }
 
+impl New {
+    /// Its journal at the start.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
+        let copied = u32::try_from(self.copied.len()).unwrap_or(u32::MAX);
+        let events = std::iter::once(Event::Started { copied }).chain(self.copied.iter().cloned());
+        (1_i64..).zip(events).map(|(seq, event)| Entry { seq, at: self.at, event })
+    }
+
+    /// Its row, as it is stored.
+    pub(crate) fn row(&self) -> Result<executions::Model> {
+        Ok(execution_row(self)?.try_into_model()?)
+    }
+}
+
 impl Store {
     /// Stores `new`, or finds the execution that its idempotency key has started before.
-    pub(crate) async fn start(&self, new: New) -> Result<Started> {
-        let clock = self.clock.clone();
-        self.write("start", move |tx| Box::pin(async move { insert(tx, &*clock, &new).await })).await
+    pub(crate) async fn start(&self, new: Arc<New>) -> Result<Started> {
+        match self.group("start", Write::Start(new)).await? {
+            Written::Started(started) => Ok(started),
+            _ => Err(Error::internal("a start was answered as something else")),
+        }
     }
 }
 
 /// Stores `new`, or finds the execution that its idempotency key has started before.
 pub(crate) async fn insert(tx: &Tx, clock: &dyn Clock, new: &New) -> Result<Started> {
+    let (started, told) = insert_untold(tx, new).await?;
+    Bus::announce_in(tx, clock, told.into_iter().collect()).await?;
+    Ok(started)
+}
+
+/// The same, with the word about it left to the caller.
+pub(super) async fn insert_untold(tx: &Tx, new: &New) -> Result<(Started, Option<Announcement>)> {
+    check(new)?;
+    let inserted =
+        executions::Entity::insert(execution_row(new)?).on_conflict(once()).exec_without_returning(tx).await?;
+    if inserted == 0 {
+        return Ok((existing(tx, &new.start).await?, None));
+    }
+    for rows in first_entries(new)?.chunks(ROWS) {
+        journal::Entity::insert_many(rows.to_vec()).exec_without_returning(tx).await?;
+    }
+    Ok((Started { id: new.id, existing: false }, Some(announcement(new))))
+}
+
+/// Whether `new` may be stored at all.
+pub(super) fn check(new: &New) -> Result<()> {
     if new.depth > MAX_CALLS {
         return Err(Error::new(Code::TooLarge, format!("bots call each other more than {MAX_CALLS} levels deep"))
             .hint("look for a bot that calls itself without end"));
     }
-    let now = clock.now();
-    let start = &new.start;
-    let key = [executions::Column::WorkspaceId, executions::Column::BotId, executions::Column::IdempotencyKey];
-    let inserted = executions::Entity::insert(execution_row(new, now)?)
-        .on_conflict(OnConflict::columns(key).do_nothing().to_owned())
-        .exec_without_returning(tx)
-        .await?;
-    if inserted == 0 {
-        return existing(tx, start).await;
-    }
-    let copied = u32::try_from(new.copied.len()).unwrap_or(u32::MAX);
-    let first = Event::Started { copied };
-    let events = std::iter::once(&first).chain(&new.copied);
-    let rows: Vec<journal::ActiveModel> = (1_i64..)
-        .zip(events)
-        .map(|(seq, event)| row::journal_row(start.workspace, new.id, seq, now, event))
-        .collect::<Result<_>>()?;
-    for rows in rows.chunks(ROWS) {
-        journal::Entity::insert_many(rows.to_vec()).exec_without_returning(tx).await?;
-    }
-    let data = json!({
-        "execution": new.id, "bot": start.bot, "bot_name": start.bot_name, "version": start.version,
-        "deployment": start.deployment, "environment": start.environment, "caller": start.caller,
-        "parent": start.parent.as_ref().map(|(id, _)| id), "retry_of": new.retry_of,
-    });
-    let depth = depth_of(&start.trigger);
-    Bus::publish_deep_in(tx, clock, start.workspace, "execution.started", data, depth).await?;
-    Ok(Started { id: new.id, existing: false })
+    Ok(())
 }
 
-async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
+/// A second start with the same idempotency key stores nothing.
+pub(super) fn once() -> OnConflict {
+    let key = [executions::Column::WorkspaceId, executions::Column::BotId, executions::Column::IdempotencyKey];
+    OnConflict::columns(key).do_nothing().to_owned()
+}
+
+/// The journal of `new` at its start.
+pub(super) fn first_entries(new: &New) -> Result<Vec<journal::ActiveModel>> {
+    new.entries().map(|e| row::journal_row(new.start.workspace, new.id, e.seq, e.at, &e.event)).collect()
+}
+
+/// What the workspace is told of `new`.
+pub(super) fn announcement(new: &New) -> Announcement {
+    let start = &new.start;
+    Announcement {
+        workspace: start.workspace,
+        name: "execution.started",
+        data: json!({
+            "execution": new.id, "bot": start.bot, "bot_name": start.bot_name, "version": start.version,
+            "deployment": start.deployment, "environment": start.environment, "caller": start.caller,
+            "parent": start.parent.as_ref().map(|(id, _)| id), "retry_of": new.retry_of,
+        }),
+        depth: depth_of(&start.trigger),
+    }
+}
+
+pub(super) async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
     let id = executions::Entity::find()
         .select_only()
         .column(executions::Column::Id)
@@ -100,7 +140,7 @@ async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
     Ok(Started { id: ExecutionId(id), existing: true })
 }
 
-fn execution_row(new: &New, now: Millis) -> Result<executions::ActiveModel> {
+pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
     let start = &new.start;
     let driven = new.lease.is_some();
     Ok(executions::ActiveModel {
@@ -123,8 +163,8 @@ fn execution_row(new: &New, now: Millis) -> Result<executions::ActiveModel> {
         depth: Set(new.depth),
         retry_of: Set(new.retry_of.map(|id| id.0)),
         idempotency_key: Set(start.idempotency_key.clone()),
-        created_at: Set(now),
-        started_at: Set(driven.then_some(now)),
+        created_at: Set(new.at),
+        started_at: Set(driven.then_some(new.at)),
         finished_at: Set(None),
         last_seq: Set(1 + i64::try_from(new.copied.len()).unwrap_or(0)),
         signals_pending: Set(0),

@@ -81,11 +81,11 @@ export function Prompt() {
 
 function Examples({ use }: { use: (text: string) => void }) {
   return (
-    <div class="row">
-      <span class="soft">Try:</span>
+    <div class="examples">
+      <span class="soft">For example</span>
       {EXAMPLES.map((example) => (
         <button key={example} class="quiet" type="button" onClick={() => use(example)}>
-          {example.length > 60 ? `${example.slice(0, 57)}…` : example}
+          {example}
         </button>
       ))}
     </div>

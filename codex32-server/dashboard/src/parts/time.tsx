@@ -12,7 +12,8 @@ const UNITS: Array<[Intl.RelativeTimeFormatUnit, number]> = [
 ]
 
 function words(ms: number): string {
-  const distance = ms - now.value
+  // The signal says when to look again; between its ticks what has just happened is past.
+  const distance = ms - Math.max(now.value, Date.now())
   const [unit, size] = UNITS.find(([, size]) => Math.abs(distance) >= size) ?? ['second', 1_000]
   return relative.format(Math.round(distance / size), unit)
 }

@@ -76,14 +76,14 @@ function Bots({ rows }: { rows: BotRow[] }) {
             <td>
               <State value={row.state} />
             </td>
-            <td>
+            <td class="short">
               {row.last_status && <State value={row.last_status} />} <Time ms={row.last_run_at} />
             </td>
-            <td>
+            <td class="short">
               <Time ms={row.next_run_at} />
             </td>
             <td>
-              <div class="row">
+              <div class="row together">
                 <button type="button" onClick={() => void run(row.name)} disabled={row.state !== 'deployed'}>
                   Run
                 </button>
