@@ -5,7 +5,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # A run in CI builds once: what would speed up a second build only takes room.
-export CARGO_INCREMENTAL ?= $(if $(CI),0,1)
+ifdef CI
+export CARGO_INCREMENTAL := 0
+endif
 export CARGO_TERM_COLOR ?= auto
 # Unoptimised code has wide frames; a test thread gets the stack of the engine's own threads.
 export RUST_MIN_STACK := 16777216

@@ -60,10 +60,14 @@ fn table(shapes: &Shapes, fields: &[Field], rows: &[Value]) -> String {
         Type::Ref(name) => matches!(shapes.definitions.get(name), Some(Definition::Enumeration { .. })),
         _ => false,
     };
-    // A column in which no row has anything is left out; ids come last, people read names.
-    let filled = |field: &&Field| rows.iter().any(|row| !row.get(&field.name).unwrap_or(&Value::Null).is_null());
-    let mut columns: Vec<&Field> = fields.iter().filter(short).filter(filled).collect();
-    columns.sort_by_key(|field| field.name == "id" || field.name.ends_with("_id"));
+    // A column in which no row says anything to a person is left out. The row's own id
+    // comes last, since commands take it; people read names.
+    let says = |field: &&Field| {
+        let mut values = rows.iter().filter_map(|row| row.get(&field.name)).filter(|value| !value.is_null()).peekable();
+        values.peek().is_some() && (field.name == "id" || !values.all(is_id))
+    };
+    let mut columns: Vec<&Field> = fields.iter().filter(short).filter(says).collect();
+    columns.sort_by_key(|field| field.name == "id");
     columns.truncate(COLUMNS);
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -104,16 +108,23 @@ fn item_line(value: &Value) -> String {
     let Some(fields) = value.as_object() else { return value.to_string() };
     fields
         .iter()
-        .filter(|(_, v)| !v.is_null())
+        .filter(|(n, v)| !v.is_null() && (*n == "id" || !is_id(v)))
         .map(|(n, v)| format!("{n}={}", scalar(n, v)))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Whether a value names something for programs only.
+fn is_id(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| uuid::Uuid::try_parse(text).is_ok())
 }
 
 /// A value in a cell; times (`*_at`, milliseconds) as local time.
 pub(crate) fn scalar(name: &str, value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        // Enough of a digest to tell it from others; `--json` has it whole.
+        Value::String(text) if name == "digest" => text.chars().take(12).collect(),
         Value::String(text) => text.clone(),
         Value::Number(n) if name.ends_with("_at") || name == "at" || name == "next" || name == "next_due" => {
             n.as_i64().map_or_else(|| n.to_string(), local_time)

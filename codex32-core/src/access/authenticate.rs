@@ -3,6 +3,7 @@
 use super::{Access, Caller, Role, token};
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
+use crate::storage::Only as _;
 use crate::storage::entity::{memberships, tokens, users, workspaces};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
@@ -21,7 +22,7 @@ impl Access {
         let prefix = token::prefix_of(text).ok_or_else(refused)?;
         let row = tokens::Entity::find()
             .filter(tokens::Column::Prefix.eq(prefix))
-            .one(self.db.read())
+            .only(self.db.read())
             .await?
             .ok_or_else(refused)?;
         if !bool::from(row.hash.ct_eq(&token::hash(text))) {
@@ -62,17 +63,17 @@ impl Access {
 pub(super) async fn caller_of(db: &impl ConnectionTrait, row: &tokens::Model) -> Result<Caller> {
     let user = users::Entity::find_by_id(row.user_id)
         .filter(users::Column::DeletedAt.is_null())
-        .one(db)
+        .only(db)
         .await?
         .ok_or_else(|| unauthenticated("the owner of the token no longer exists"))?;
     let member = memberships::Entity::find()
         .filter(memberships::Column::UserId.eq(row.user_id))
         .filter(memberships::Column::WorkspaceId.eq(row.workspace_id))
-        .one(db)
+        .only(db)
         .await?
         .ok_or_else(|| unauthenticated("the owner of the token no longer belongs to the workspace"))?;
     let workspace = workspaces::Entity::find_by_id(row.workspace_id)
-        .one(db)
+        .only(db)
         .await?
         .ok_or_else(|| unauthenticated("the workspace of the token no longer exists"))?;
     let role: Role = member.role.parse().map_err(|_| Error::internal("a stored role is damaged"))?;

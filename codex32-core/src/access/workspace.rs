@@ -5,9 +5,9 @@ use super::{Access, Caller, Role};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{UserId, WorkspaceId};
-use crate::storage::Tx;
 use crate::storage::entity::{memberships, users, workspaces};
 use crate::storage::page::{self, Page};
+use crate::storage::{Only as _, Tx};
 use schemars::JsonSchema;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -141,7 +141,7 @@ impl Access {
     /// # Errors
     /// `not_found`.
     pub async fn workspace_by_id(&self, id: WorkspaceId) -> Result<Workspace> {
-        let row = workspaces::Entity::find_by_id(id.0).one(self.db.read()).await?;
+        let row = workspaces::Entity::find_by_id(id.0).only(self.db.read()).await?;
         row.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", id))
     }
 
@@ -151,7 +151,7 @@ impl Access {
     /// `not_found`.
     pub async fn workspace_by_slug(&self, slug: &str) -> Result<Workspace> {
         let query = workspaces::Entity::find().filter(workspaces::Column::Slug.eq(slug));
-        query.one(self.db.read()).await?.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", slug))
+        query.only(self.db.read()).await?.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", slug))
     }
 
     /// The workspaces that the caller belongs to, in the order of joining. A token with

@@ -29,8 +29,11 @@ pub struct ExecutionDetail {
 }
 
 async fn detail(engine: &Engine, caller: &Caller, id: ExecutionId) -> Result<ExecutionDetail> {
-    let execution = engine.executor().get(caller.workspace, id).await?;
-    let steps = engine.executor().steps(caller.workspace, id).await?;
+    with_steps(engine, caller, engine.executor().get(caller.workspace, id).await?).await
+}
+
+async fn with_steps(engine: &Engine, caller: &Caller, execution: Execution) -> Result<ExecutionDetail> {
+    let steps = engine.executor().steps(caller.workspace, execution.id).await?;
     Ok(ExecutionDetail { execution, steps })
 }
 
@@ -96,7 +99,7 @@ impl Operation for Start {
             match engine.executor().wait(caller.workspace, id, most).await {
                 // It goes on; the caller is told where it stands.
                 Err(e) if e.code() == Code::Timeout => {}
-                other => drop(other?),
+                ended => return with_steps(engine, caller, ended?).await,
             }
         }
         detail(engine, caller, id).await

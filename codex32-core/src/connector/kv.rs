@@ -8,7 +8,7 @@ use crate::clock::{Clock, Millis};
 use crate::error::{Code, Error, Result};
 use crate::id::{BotId, WorkspaceId};
 use crate::storage::entity::{kv_changes, kv_values};
-use crate::storage::{Db, Tx};
+use crate::storage::{Db, Only as _, Tx};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QuerySelect as _, Set};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl KvStore {
     pub async fn get(&self, owner: Owner, key: &str) -> Result<Option<Value>> {
         check(key)?;
         let id = (owner.workspace.0, owner.bot_id(), key.to_owned());
-        let row = kv_values::Entity::find_by_id(id).one(self.db.read()).await?;
+        let row = kv_values::Entity::find_by_id(id).only(self.db.read()).await?;
         row.and_then(|row| row.value).map(|text| decode(&text)).transpose()
     }
 

@@ -5,8 +5,8 @@ use crate::access::Caller;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{BotId, DeploymentId, VersionId, WorkspaceId};
-use crate::storage::Tx;
 use crate::storage::entity::{bots, deployments, version_files, versions, workspaces};
+use crate::storage::{Only as _, Tx};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Set};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ pub(super) fn bots_of(ws: WorkspaceId) -> Select<bots::Entity> {
 }
 
 pub(super) async fn bot(db: &impl ConnectionTrait, ws: WorkspaceId, id: BotId) -> Result<bots::Model> {
-    let row = bots_of(ws).filter(bots::Column::Id.eq(id.0)).one(db).await?;
+    let row = bots_of(ws).filter(bots::Column::Id.eq(id.0)).only(db).await?;
     row.ok_or_else(|| Error::not_found("bot", id))
 }
 
@@ -43,11 +43,11 @@ pub(super) async fn live_by_name(
     name: &str,
 ) -> Result<Option<bots::Model>> {
     let query = bots_of(ws).filter(bots::Column::Name.eq(name)).filter(bots::Column::DeletedAt.is_null());
-    Ok(query.one(db).await?)
+    Ok(query.only(db).await?)
 }
 
 pub(super) async fn workspace(db: &impl ConnectionTrait, ws: WorkspaceId) -> Result<workspaces::Model> {
-    let row = workspaces::Entity::find_by_id(ws.0).one(db).await?;
+    let row = workspaces::Entity::find_by_id(ws.0).only(db).await?;
     row.ok_or_else(|| Error::not_found("workspace", ws))
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn version_by_id(
     id: VersionId,
 ) -> Result<Option<versions::Model>> {
     let query = versions::Entity::find().filter(versions::Column::WorkspaceId.eq(ws.0));
-    Ok(query.filter(versions::Column::Id.eq(id.0)).one(db).await?)
+    Ok(query.filter(versions::Column::Id.eq(id.0)).only(db).await?)
 }
 
 pub(super) async fn files(db: &impl ConnectionTrait, ws: WorkspaceId, version: Uuid) -> Result<Files> {
@@ -203,7 +203,7 @@ pub(super) async fn present_in(
         .filter(deployments::Column::BotId.eq(bot.0))
         .filter(deployments::Column::Environment.eq(environment))
         .filter(deployments::Column::EndedAt.is_null())
-        .one(db)
+        .only(db)
         .await?)
 }
 

@@ -4,13 +4,13 @@ use super::key::Wrapped;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{TokenId, WorkspaceId};
-use crate::storage::Tx;
 use crate::storage::entity::{data_keys, secrets};
+use crate::storage::{Only as _, Tx};
 use sea_orm::sea_query::{Expr, ExprTrait as _, OnConflict};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 pub(super) async fn data_key(db: &impl ConnectionTrait, ws: WorkspaceId) -> Result<Option<data_keys::Model>> {
-    Ok(data_keys::Entity::find_by_id(ws.0).one(db).await?)
+    Ok(data_keys::Entity::find_by_id(ws.0).only(db).await?)
 }
 
 /// Stores a workspace's first key; of two at once the first one stays.
@@ -71,7 +71,7 @@ pub(super) async fn touch(tx: &Tx, now: Millis, ws: WorkspaceId) -> Result<()> {
 
 pub(super) async fn find(db: &impl ConnectionTrait, ws: WorkspaceId, name: &str) -> Result<Option<secrets::Model>> {
     let query = secrets::Entity::find().filter(secrets::Column::WorkspaceId.eq(ws.0));
-    Ok(query.filter(secrets::Column::Name.eq(name)).one(db).await?)
+    Ok(query.filter(secrets::Column::Name.eq(name)).only(db).await?)
 }
 
 pub(super) async fn find_many(

@@ -164,6 +164,8 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
     let url = if url.contains('?') || url.contains(":memory:") { url.to_owned() } else { format!("{url}?mode=rwc") };
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).min_connections(1).connect_timeout(Duration::from_secs(10));
+    // A file does not go away; asking it each time would double the cost of a small read.
+    options.test_before_acquire(false);
     options.sqlx_logging(false).map_sqlx_sqlite_opts(|o| {
         o.pragma("journal_mode", "WAL")
             .pragma("synchronous", "FULL")

@@ -9,9 +9,11 @@ mod db;
 pub mod entity;
 mod group;
 mod migration;
+mod only;
 pub mod page;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use db::{Backend, Db, Tx};
 pub(crate) use group::Group;
+pub(crate) use only::Only;

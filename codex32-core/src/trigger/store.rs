@@ -5,8 +5,8 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::{BotId, WorkspaceId};
 use crate::schedule::jitter;
-use crate::storage::Tx;
 use crate::storage::entity::triggers;
+use crate::storage::{Only as _, Tx};
 use sea_orm::ActiveValue::Set;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -22,7 +22,7 @@ pub(crate) async fn by_path(
     let query = triggers::Entity::find()
         .filter(triggers::Column::WorkspaceId.eq(workspace.0))
         .filter(triggers::Column::Path.eq(path));
-    Ok(query.one(db).await?)
+    Ok(query.only(db).await?)
 }
 
 /// What earlier deployments of the bot to this environment left behind.

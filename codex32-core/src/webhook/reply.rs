@@ -4,7 +4,7 @@ use super::{Outcome, Webhooks};
 use crate::error::{Code, Error, Result};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::entity::webhook_replies;
-use crate::storage::{Db, Group, Tx};
+use crate::storage::{Db, Group, Only as _, Tx};
 use futures::future::BoxFuture;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -218,7 +218,7 @@ async fn store(tx: &Tx, execution: ExecutionId, row: webhook_replies::ActiveMode
 async fn find(db: &impl ConnectionTrait, workspace: WorkspaceId, execution: ExecutionId) -> Result<Option<Outcome>> {
     let row = webhook_replies::Entity::find_by_id(execution.0)
         .filter(webhook_replies::Column::WorkspaceId.eq(workspace.0))
-        .one(db)
+        .only(db)
         .await?;
     let Some(row) = row else { return Ok(None) };
     let unreadable = |e: serde_json::Error| Error::internal(format!("read a stored answer: {e}"));

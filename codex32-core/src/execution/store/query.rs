@@ -4,6 +4,7 @@ use super::super::types::{Execution, Filter};
 use super::{Store, row};
 use crate::error::{Error, Result};
 use crate::id::{ExecutionId, WorkspaceId};
+use crate::storage::Only as _;
 use crate::storage::entity::executions::{self, Column};
 use crate::storage::page::{self, Page};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -13,7 +14,7 @@ impl Store {
     pub(crate) async fn row(&self, workspace: WorkspaceId, id: ExecutionId) -> Result<executions::Model> {
         executions::Entity::find_by_id(id.0)
             .filter(Column::WorkspaceId.eq(workspace.0))
-            .one(self.db.read())
+            .only(self.db.read())
             .await?
             .ok_or_else(|| Error::not_found("execution", id).hint("`codex32 executions list` shows them"))
     }
