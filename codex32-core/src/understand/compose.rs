@@ -53,7 +53,7 @@ fn one(plan: &mut Plan<'_>, test: &Test) -> Option<Composed> {
     let cel = comparison(plan, &expr, texts, test)?;
     let cel = match &plan.subject {
         // Items of a list need not all have the field.
-        Subject::Item(_) if expr != "item" && test.op != Op::Missing => format!("has({expr}) && {cel}"),
+        Subject::Item(_) if expr != "item" && test.op != Op::Missing => format!("{} && {cel}", super::plan::present(&expr)),
         _ => cel,
     };
     let reason = format!("{label} {}", words(test));
@@ -146,8 +146,8 @@ fn comparison(plan: &mut Plan<'_>, expr: &str, texts: bool, test: &Test) -> Opti
         Op::Filled => format!("size({expr}) > 0"),
         Op::Between(a, b) => format!("{numeric} >= {} && {numeric} <= {}", number(*a), number(*b)),
         Op::Older(ms) => format!("timestamp(execution.started_at) - timestamp({expr}) > duration(\"{}s\")", ms / 1_000),
-        Op::Exists => format!("has({expr})"),
-        Op::Missing => format!("!has({expr})"),
+        Op::Exists => super::plan::present(&expr),
+        Op::Missing => format!("!({})", super::plan::present(&expr)),
         Op::Changes | Op::Down | Op::Up | Op::Fails | Op::Succeeds => return None,
     })
 }

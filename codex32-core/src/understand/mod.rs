@@ -250,7 +250,11 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
 /// Validates, explains, and tells how sure all this is.
 fn seal(plan: Plan<'_>, bot: Blueprint) -> Draft {
     let complete = !plan.questions.iter().any(|q| q.blocking) && !bot.steps.is_empty();
-    let problems = if complete { blueprint::validate(&bot, plan.catalogue) } else { blueprint::Diagnostics::new() };
+    // As a person would hand it in: reading finds what is wrong with names and paths.
+    let problems = match complete {
+        true => blueprint::check(&blueprint::print(&bot), plan.catalogue).1,
+        false => blueprint::Diagnostics::new(),
+    };
     let mut unknown = plan.unknown;
     unknown.extend(problems.iter().filter(|d| d.severity == blueprint::Severity::Error).map(|d| d.message.clone()));
     let explanation = if bot.steps.is_empty() { String::new() } else { blueprint::explain(&bot, plan.catalogue) };

@@ -76,6 +76,15 @@ pub(super) fn member(base: &str, name: &str) -> String {
     }
 }
 
+/// That there is what [`member`] names. `has()` takes no name in brackets.
+pub(super) fn present(expr: &str) -> String {
+    // Within the quotes of a name there is no quote that is not escaped.
+    match expr.strip_suffix(']').and_then(|expr| expr.rfind("[\"").map(|at| expr.split_at(at))) {
+        Some((base, name)) => format!("{} in {base}", &name[1..]),
+        None => format!("has({expr})"),
+    }
+}
+
 /// `text` as a CEL string.
 pub(super) fn quote(text: &str) -> String {
     Value::from(text).to_string()
@@ -309,7 +318,7 @@ impl<'a> Plan<'a> {
             other => other.whole()?,
         };
         let list = member(&whole, &plural(noun));
-        Some(format!("has({list}) ? {list} : {whole}"))
+        Some(format!("{} ? {list} : {whole}", present(&list)))
     }
 }
 

@@ -132,8 +132,6 @@ fn holds(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn sentences_of_known_words_keep_the_promises(text in words()) {
         holds(&text);
