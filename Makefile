@@ -50,7 +50,7 @@ build-tests: setup dashboard
 	cargo build --locked --workspace --all-targets
 
 test-rust: build-tests
-	cargo test --locked --workspace
+	cargo test --locked --workspace --no-fail-fast
 	cargo check --locked -p codex32-core --no-default-features
 	$(TARGET)/debug/codex32 generate --into . --check
 

@@ -77,6 +77,7 @@ fn the_command_line_takes_every_operation_with_every_field() {
 
 #[tokio::test]
 async fn http_and_the_tools_of_an_assistant_offer_every_operation() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let table = operations();
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();

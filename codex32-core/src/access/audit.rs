@@ -101,7 +101,7 @@ impl Trail {
         Trail(Group::new(move |rows: Vec<audit::ActiveModel>| -> BoxFuture<'static, Vec<Result<()>>> {
             let (db, count) = (db.clone(), rows.len());
             Box::pin(async move {
-                let written = db.write(move |tx| {
+                let written = db.append(move |tx| {
                     Box::pin(async move { Ok(audit::Entity::insert_many(rows).exec_without_returning(tx).await?) })
                 });
                 let written = written.await.map(|_| ());

@@ -42,7 +42,8 @@ pub use workspace::{DEFAULT_ENVIRONMENT, DEFAULT_WORKSPACE, Workspace, Workspace
 
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
-use crate::storage::Db;
+use crate::id::WorkspaceId;
+use crate::storage::{Db, Recent};
 use std::sync::Arc;
 
 /// The room's door. Cheap to clone.
@@ -52,13 +53,22 @@ pub struct Access {
     clock: Arc<dyn Clock>,
     passwords: password::Passwords,
     trail: audit::Trail,
+    by_id: Recent<WorkspaceId, Workspace>,
+    by_slug: Recent<String, Workspace>,
 }
 
 impl Access {
     /// Access over a database.
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Self {
-        Access { trail: audit::Trail::new(db.clone()), db, clock, passwords: password::Passwords::new() }
+        Access {
+            trail: audit::Trail::new(db.clone()),
+            by_id: Recent::new(db.clone()),
+            by_slug: Recent::new(db.clone()),
+            db,
+            clock,
+            passwords: password::Passwords::new(),
+        }
     }
 
     fn now(&self) -> Millis {

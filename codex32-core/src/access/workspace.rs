@@ -141,8 +141,11 @@ impl Access {
     /// # Errors
     /// `not_found`.
     pub async fn workspace_by_id(&self, id: WorkspaceId) -> Result<Workspace> {
-        let row = workspaces::Entity::find_by_id(id.0).only(self.db.read()).await?;
-        row.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", id))
+        let read = async {
+            let row = workspaces::Entity::find_by_id(id.0).only(self.db.read()).await?;
+            row.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", id))
+        };
+        self.by_id.get(id, read).await
     }
 
     /// A workspace by its slug, for the engine itself (the address of a webhook).
@@ -150,8 +153,11 @@ impl Access {
     /// # Errors
     /// `not_found`.
     pub async fn workspace_by_slug(&self, slug: &str) -> Result<Workspace> {
-        let query = workspaces::Entity::find().filter(workspaces::Column::Slug.eq(slug));
-        query.only(self.db.read()).await?.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", slug))
+        let read = async {
+            let query = workspaces::Entity::find().filter(workspaces::Column::Slug.eq(slug));
+            query.only(self.db.read()).await?.map(Workspace::from).ok_or_else(|| Error::not_found("workspace", slug))
+        };
+        self.by_slug.get(slug.to_owned(), read).await
     }
 
     /// The workspaces that the caller belongs to, in the order of joining. A token with

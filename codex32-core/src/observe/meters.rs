@@ -46,6 +46,12 @@ pub const METRICS: &[Meter] = &[
     meter("codex32_executions_total", MeterKind::Counter, &["status"], "Executions that ended, by status."),
     meter("codex32_executions_active", MeterKind::Gauge, &[], "Executions that are being driven."),
     meter("codex32_execution_write_seconds", MeterKind::Histogram, &["what"], "Time of writes to the journal."),
+    meter(
+        "codex32_execution_batches_total",
+        MeterKind::Counter,
+        &[],
+        "Transactions that starts and rounds were written in; how many share one shows under load.",
+    ),
     meter("codex32_steps_total", MeterKind::Counter, &["outcome"], "Attempts of steps, by outcome."),
     meter("codex32_step_seconds", MeterKind::Histogram, &[], "Time of attempts of steps."),
     meter("codex32_trigger_fired_total", MeterKind::Counter, &["kind"], "Executions that triggers started, by kind."),

@@ -122,14 +122,17 @@ impl Registry {
     /// # Errors
     /// `not_found`.
     pub async fn find(&self, ws: WorkspaceId, name_or_id: &str) -> Result<Bot> {
-        let db = self.db().read();
-        if let Some(row) = store::live_by_name(db, ws, name_or_id).await? {
-            return self.with_deployments(ws, row).await;
-        }
-        match name_or_id.parse() {
-            Ok(id) => self.get(ws, id).await,
-            Err(_) => Err(unknown(name_or_id)),
-        }
+        let read = async {
+            let db = self.db().read();
+            if let Some(row) = store::live_by_name(db, ws, name_or_id).await? {
+                return self.with_deployments(ws, row).await;
+            }
+            match name_or_id.parse() {
+                Ok(id) => self.get(ws, id).await,
+                Err(_) => Err(unknown(name_or_id)),
+            }
+        };
+        self.found.get((ws, name_or_id.to_owned()), read).await
     }
 
     /// A deleted bot by its id, or the one of that name that was deleted last.

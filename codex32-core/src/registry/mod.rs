@@ -34,9 +34,9 @@ use crate::catalogue::Catalogue;
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
 use crate::event::Bus;
-use crate::execution::LoadedVersion;
+use crate::execution::{LoadedVersion, Target};
 use crate::id::{VersionId, WorkspaceId};
-use crate::storage::{Db, Tx};
+use crate::storage::{Db, Recent, Tx};
 use moka::future::Cache;
 use serde_json::Value;
 use std::sync::Arc;
@@ -63,6 +63,10 @@ pub struct Parts {
 pub struct Registry {
     parts: Arc<Parts>,
     loaded: Cache<(WorkspaceId, VersionId), Arc<LoadedVersion>>,
+    found: Recent<(WorkspaceId, String), Bot>,
+    /// By name of the bot and environment.
+    targets: Recent<(WorkspaceId, String, String), Target>,
+    allowed: Recent<(WorkspaceId, VersionId), bool>,
 }
 
 impl std::fmt::Debug for Registry {
@@ -75,7 +79,9 @@ impl Registry {
     /// A registry of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Registry {
-        Registry { parts: Arc::new(parts), loaded: Cache::new(CACHED) }
+        let db = || parts.db.clone();
+        let (found, targets, allowed) = (Recent::new(db()), Recent::new(db()), Recent::new(db()));
+        Registry { parts: Arc::new(parts), loaded: Cache::new(CACHED), found, targets, allowed }
     }
 
     fn now(&self) -> Millis {

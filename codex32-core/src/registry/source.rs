@@ -20,7 +20,7 @@ impl BotSource for Registry {
             Some(loaded) => loaded,
             None => Arc::new(self.load(ws, id).await?),
         };
-        let allowed = self.private_allowed(ws, id).await?;
+        let allowed = self.allowed.get((ws, id), self.private_allowed(ws, id)).await?;
         let version = match allowed {
             true => Arc::new(LoadedVersion { private_network_allowed: true, ..(*version).clone() }),
             false => version,
@@ -30,6 +30,13 @@ impl BotSource for Registry {
     }
 
     async fn deployed(&self, ws: WorkspaceId, bot_name: &str, environment: &str) -> Result<Target> {
+        let key = (ws, bot_name.to_owned(), environment.to_owned());
+        self.targets.get(key, self.target(ws, bot_name, environment)).await
+    }
+}
+
+impl Registry {
+    async fn target(&self, ws: WorkspaceId, bot_name: &str, environment: &str) -> Result<Target> {
         let db = self.db().read();
         let row = store::live_by_name(db, ws, bot_name).await?.ok_or_else(|| bot::unknown(bot_name))?;
         let present = store::present_in(db, ws, row.id.into(), environment).await?;
@@ -40,9 +47,7 @@ impl BotSource for Registry {
         }
         Ok(Target { bot: row.id.into(), version: present.version_id.into(), deployment: Some(present.id.into()) })
     }
-}
 
-impl Registry {
     async fn load(&self, ws: WorkspaceId, id: VersionId) -> Result<LoadedVersion> {
         let db = self.db().read();
         let version = store::version_by_id(db, ws, id).await?.ok_or_else(|| Error::not_found("version", id))?;

@@ -7,9 +7,9 @@ use super::{connection, store};
 use crate::clock::{Clock, Millis};
 use crate::error::{Code, Error, Result};
 use crate::id::WorkspaceId;
-use crate::storage::Db;
 use crate::storage::entity::{data_keys, secrets};
 use crate::storage::page::{self, Page};
+use crate::storage::{Db, Recent};
 use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,10 @@ struct Inner {
     keys: Arc<dyn KeyProvider>,
     data_keys: Cache<WorkspaceId, Arc<Key>>,
     redactors: Cache<WorkspaceId, (i64, Arc<Redactor>)>,
+    /// The wrapped keys as they are stored.
+    stored_keys: Recent<WorkspaceId, Option<data_keys::Model>>,
+    /// Connections that there are none of. Those that there are, are not kept: they are secret.
+    absent: Recent<(WorkspaceId, String), ()>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -83,7 +87,8 @@ impl Secrets {
             keys.open(&wrapped, &bound_key(row.workspace_id.into())).await?;
         }
         let (data_keys, redactors) = (Cache::new(1_000), Cache::new(200));
-        Ok(Secrets { inner: Arc::new(Inner { db, clock, keys, data_keys, redactors }) })
+        let (stored_keys, absent) = (Recent::new(db.clone()), Recent::new(db.clone()));
+        Ok(Secrets { inner: Arc::new(Inner { db, clock, keys, data_keys, redactors, stored_keys, absent }) })
     }
 
     /// Sets a secret.
@@ -220,7 +225,15 @@ impl Secrets {
     /// # Errors
     /// `internal` where it was tampered with.
     pub async fn connection(&self, ws: WorkspaceId, name: &str) -> Result<Option<Value>> {
-        let Some(text) = self.get(ws, &format!("{CONNECTION}{name}")).await? else { return Ok(None) };
+        let key = (ws, name.to_owned());
+        let generation = self.inner.db.generation();
+        if self.inner.absent.known(&key).await.is_some() {
+            return Ok(None);
+        }
+        let Some(text) = self.get(ws, &format!("{CONNECTION}{name}")).await? else {
+            self.inner.absent.keep(key, generation, ()).await;
+            return Ok(None);
+        };
         serde_json::from_str(&text).map(Some).map_err(|_| damaged(name))
     }
 
@@ -230,9 +243,8 @@ impl Secrets {
     /// # Errors
     /// `internal` where a secret was tampered with: then nothing may be let through.
     pub async fn redactor(&self, ws: WorkspaceId) -> Result<Arc<Redactor>> {
-        let Some(key) = store::data_key(self.inner.db.read(), ws).await? else {
-            return Ok(Arc::new(Redactor::none()));
-        };
+        let stored = self.inner.stored_keys.get(ws, store::data_key(self.inner.db.read(), ws)).await?;
+        let Some(key) = stored else { return Ok(Arc::new(Redactor::none())) };
         if let Some((revision, redactor)) = self.inner.redactors.get(&ws).await
             && revision == key.revision
         {

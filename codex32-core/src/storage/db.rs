@@ -7,6 +7,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -31,7 +32,18 @@ pub struct Db {
     read: DatabaseConnection,
     write: DatabaseConnection,
     turn: Arc<Mutex<()>>,
+    /// Counts the writes that may have changed what is kept of the database.
+    generation: Arc<AtomicU64>,
     backend: Backend,
+}
+
+/// Counts a write when it is over, however it ends: also one that nobody waited for.
+struct Counted<'a>(&'a AtomicU64);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl std::fmt::Debug for Db {
@@ -66,14 +78,15 @@ impl Db {
         // An in-memory database exists once per connection, so both ways share one.
         let write = Self::connect(sqlite_options(url, 1)).await?;
         let read = if memory { write.clone() } else { Self::connect(sqlite_options(url, 8)).await? };
-        Ok(Db { read, write, turn: Arc::default(), backend: Backend::Sqlite })
+        Ok(Db { read, write, turn: Arc::default(), generation: Arc::default(), backend: Backend::Sqlite })
     }
 
     async fn open_postgres(url: &str) -> Result<Db> {
         let mut options = ConnectOptions::new(url);
         options.max_connections(16).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
         let read = Self::connect(options).await?;
-        Ok(Db { write: read.clone(), read, turn: Arc::default(), backend: Backend::Postgres })
+        let write = read.clone();
+        Ok(Db { write, read, turn: Arc::default(), generation: Arc::default(), backend: Backend::Postgres })
     }
 
     async fn connect(options: ConnectOptions) -> Result<DatabaseConnection> {
@@ -99,6 +112,27 @@ impl Db {
     /// db.write(|tx| Box::pin(async move { store::insert(tx, row).await })).await?;
     /// ```
     pub async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
+    {
+        let _counted = Counted(&self.generation);
+        self.append(work).await
+    }
+
+    /// How often [`Db::write`] was called, where nobody else can write to the database: a
+    /// file, which one process works on at a time. What is kept with this number is
+    /// true as long as it is the same.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        (self.backend == Backend::Sqlite).then(|| self.generation.load(Ordering::Acquire))
+    }
+
+    /// Like [`Db::write`], for work that only adds to what happened (journals, events, the
+    /// audit trail) and changes nothing that is kept by [`Recent`](super::Recent).
+    ///
+    /// # Errors
+    /// Those of the work and of the database.
+    pub(crate) async fn append<T, F>(&self, work: F) -> Result<T>
     where
         T: Send,
         F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,

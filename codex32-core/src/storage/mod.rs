@@ -11,9 +11,11 @@ mod group;
 mod migration;
 mod only;
 pub mod page;
+mod recent;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use db::{Backend, Db, Tx};
 pub(crate) use group::Group;
 pub(crate) use only::Only;
+pub(crate) use recent::Recent;

@@ -25,7 +25,8 @@ pub use signature::{SIGNATURE_HEADER, TIMESTAMP_HEADER, TIMESTAMP_WINDOW_S, sign
 use crate::clock::{Clock, Millis};
 use crate::error::Result;
 use crate::id::{ExecutionId, WorkspaceId};
-use crate::storage::Db;
+use crate::storage::entity::triggers;
+use crate::storage::{Db, Recent};
 use crate::trigger::Starter;
 use bytes::Bytes;
 use secrecy::SecretString;
@@ -165,6 +166,7 @@ pub struct Webhooks {
     waiting: Arc<Mutex<HashMap<ExecutionId, Arc<Notify>>>>,
     fired: Arc<Mutex<HashMap<Uuid, Millis>>>,
     replies: reply::Replies,
+    triggers: Recent<(WorkspaceId, String), Option<triggers::Model>>,
 }
 
 impl Webhooks {
@@ -172,6 +174,7 @@ impl Webhooks {
     #[must_use]
     pub fn new(parts: Parts) -> Webhooks {
         let replies = reply::replies(parts.db.clone());
-        Webhooks { parts, waiting: Arc::default(), fired: Arc::default(), replies }
+        let triggers = Recent::new(parts.db.clone());
+        Webhooks { parts, waiting: Arc::default(), fired: Arc::default(), replies, triggers }
     }
 }

@@ -36,7 +36,8 @@ impl Webhooks {
     /// lacks a required field or does not satisfy the bot's `inputs`, `busy` at capacity.
     pub async fn receive(&self, workspace: WorkspaceId, path: &str, request: Request) -> Result<Outcome> {
         let path = path.trim_matches('/');
-        let row = store::by_path(self.parts.db.read(), workspace, path).await?.filter(|row| row.enabled);
+        let read = store::by_path(self.parts.db.read(), workspace, path);
+        let row = self.triggers.get((workspace, path.to_owned()), read).await?.filter(|row| row.enabled);
         let row = row.ok_or_else(|| Error::new(Code::NotFound, "there is no webhook at this path"))?;
         let Spec::Webhook { method, secret, require, reply } = Spec::from_text(&row.spec)? else {
             return Err(Error::internal("a webhook's row has the settings of another kind"));

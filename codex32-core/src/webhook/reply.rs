@@ -35,7 +35,7 @@ pub(super) fn replies(db: Db) -> Replies {
     Group::new(move |given: Vec<(ExecutionId, webhook_replies::ActiveModel)>| -> BoxFuture<'static, Vec<Result<()>>> {
         let (db, count) = (db.clone(), given.len());
         Box::pin(async move {
-            let stored = db.write(move |tx| Box::pin(store_all(tx, given)));
+            let stored = db.append(move |tx| Box::pin(store_all(tx, given)));
             stored.await.unwrap_or_else(|error| vec![Err(error); count])
         })
     })

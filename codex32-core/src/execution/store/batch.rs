@@ -40,7 +40,7 @@ pub(super) enum Written {
 /// fails because of one of them, each is written in a transaction of its own, so that
 /// none suffers for another.
 pub(super) async fn write(db: Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Vec<Result<Written>> {
-    metrics::histogram!("codex32_execution_batch").record(writes.len() as f64);
+    metrics::counter!("codex32_execution_batches_total").increment(1);
     let error = match together(&db, clock.clone(), writes.clone()).await {
         Ok(written) => return written,
         Err(error) => error,
@@ -58,7 +58,7 @@ pub(super) async fn write(db: Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> 
 }
 
 async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<Vec<Result<Written>>> {
-    db.write(move |tx| {
+    db.append(move |tx| {
         Box::pin(async move {
             let mut batch = Batch { tx, clock: &*clock, entries: Vec::new(), lines: Vec::new(), told: Vec::new() };
             let started = batch.start(&writes).await?;
