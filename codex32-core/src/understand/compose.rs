@@ -53,7 +53,9 @@ fn one(plan: &mut Plan<'_>, test: &Test) -> Option<Composed> {
     let cel = comparison(plan, &expr, texts, test)?;
     let cel = match &plan.subject {
         // Items of a list need not all have the field.
-        Subject::Item(_) if expr != "item" && test.op != Op::Missing => format!("{} && {cel}", super::plan::present(&expr)),
+        Subject::Item(_) if expr != "item" && test.op != Op::Missing => {
+            format!("{} && {cel}", super::plan::present(&expr))
+        }
         _ => cel,
     };
     let reason = format!("{label} {}", words(test));
