@@ -148,8 +148,8 @@ fn comparison(plan: &mut Plan<'_>, expr: &str, texts: bool, test: &Test) -> Opti
         Op::Filled => format!("size({expr}) > 0"),
         Op::Between(a, b) => format!("{numeric} >= {} && {numeric} <= {}", number(*a), number(*b)),
         Op::Older(ms) => format!("timestamp(execution.started_at) - timestamp({expr}) > duration(\"{}s\")", ms / 1_000),
-        Op::Exists => super::plan::present(&expr),
-        Op::Missing => format!("!({})", super::plan::present(&expr)),
+        Op::Exists => super::plan::present(expr),
+        Op::Missing => format!("!({})", super::plan::present(expr)),
         Op::Changes | Op::Down | Op::Up | Op::Fails | Op::Succeeds => return None,
     })
 }
