@@ -103,7 +103,7 @@ impl Consumer {
         }
         let (clock, name, seq) = (self.bus.clock.clone(), self.name, place.read);
         let work =
-            self.bus.db.write(move |tx| Box::pin(async move { store::advance(tx, name, seq, clock.now()).await }));
+            self.bus.db.append(move |tx| Box::pin(async move { store::advance(tx, name, seq, clock.now()).await }));
         work.await?;
         place.stored = seq;
         Ok(())

@@ -9,8 +9,11 @@ use crate::error::Result;
 use crate::event::{Bus, Consumer, Event};
 use crate::id::WorkspaceId;
 use crate::storage::Tx;
+use crate::storage::entity::supervised;
 use crate::trigger::MAX_DEPTH;
 use serde_json::Value;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use uuid::Uuid;
 
 pub(super) const CONSUMER: &str = "supervisor";
@@ -31,7 +34,7 @@ impl Supervisor {
         let stored = !concerning.is_empty();
         if stored {
             let clock = self.parts.clock.clone();
-            self.parts.db.write(move |tx| Box::pin(async move { take(tx, &*clock, concerning, last).await })).await?;
+            self.parts.db.append(move |tx| Box::pin(async move { take(tx, &*clock, concerning, last).await })).await?;
             self.parts.bus.wake();
         }
         consumer.done(last, stored);
@@ -69,26 +72,42 @@ fn error_text(data: &Value) -> String {
     }
 }
 
+/// A row that events of this page are about.
+struct Seen {
+    row: supervised::Model,
+    changed: bool,
+}
+
 async fn take(tx: &Tx, clock: &dyn Clock, page: Vec<(Event, News)>, last: i64) -> Result<()> {
     let mut outbox = Outbox::default();
+    // A busy deployment has many ends in a page; its row is read and written once.
+    let mut rows: HashMap<Uuid, Option<Seen>> = HashMap::new();
     for (event, news) in page {
         match news {
             News::Ended { deployment, end } => {
-                let row = store::locked(tx, deployment).await?;
-                let concerned = |row: &_| is_concerned(row, &event);
-                let Some(mut row) = row.filter(concerned) else { continue };
-                let effects = state::ended(&mut row, &end, clock.now());
-                store::apply(tx, clock, &mut outbox, &mut row, effects).await?;
-                store::save(tx, row, clock.now()).await?;
+                let row = match rows.entry(deployment) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let row = store::locked(tx, deployment).await?;
+                        new.insert(row.map(|row| Seen { row, changed: false }))
+                    }
+                };
+                let Some(seen) = row.as_mut().filter(|seen| is_concerned(&seen.row, &event)) else { continue };
+                seen.changed = true;
+                let effects = state::ended(&mut seen.row, &end, clock.now());
+                store::apply(tx, clock, &mut outbox, &mut seen.row, effects).await?;
             }
             News::Stopped => stopped(tx, clock, &mut outbox, &event).await?,
         }
+    }
+    for seen in rows.into_values().flatten().filter(|seen| seen.changed) {
+        store::save(tx, seen.row, clock.now()).await?;
     }
     Bus::advance_in(tx, clock, CONSUMER, last).await?;
     outbox.publish(tx, clock).await
 }
 
-fn is_concerned(row: &crate::storage::entity::supervised::Model, event: &Event) -> bool {
+fn is_concerned(row: &supervised::Model, event: &Event) -> bool {
     row.workspace_id == event.workspace.0 && row.after_seq < event.seq && row.state != state::STOPPING
 }
 
