@@ -101,8 +101,8 @@ impl Trail {
         Trail(Group::new(move |rows: Vec<audit::ActiveModel>| -> BoxFuture<'static, Vec<Result<()>>> {
             let (db, count) = (db.clone(), rows.len());
             Box::pin(async move {
-                let written = db.append(move |tx| {
-                    Box::pin(async move { Ok(audit::Entity::insert_many(rows).exec_without_returning(tx).await?) })
+                let written = db.single(move |db| {
+                    Box::pin(async move { Ok(audit::Entity::insert_many(rows).exec_without_returning(db).await?) })
                 });
                 let written = written.await.map(|_| ());
                 vec![written; count]

@@ -298,6 +298,8 @@ impl Secrets {
     }
 
     async fn reveal(&self, ws: WorkspaceId, row: &secrets::Model) -> Result<Zeroizing<String>> {
+        // Another process may have set it a moment ago: the redactor must know it from now on.
+        self.inner.stored_keys.forget(&ws).await;
         let key = self.data_key(ws).await?.ok_or_else(|| damaged(&row.name))?;
         let plain = seal::open(&key, &bound_value(ws, &row.name, row.version), &row.ciphertext);
         let text = plain.and_then(|plain| std::str::from_utf8(&plain).ok().map(str::to_owned));

@@ -84,6 +84,15 @@ impl Db {
     async fn open_postgres(url: &str) -> Result<Db> {
         let mut options = ConnectOptions::new(url);
         options.max_connections(16).connect_timeout(Duration::from_secs(10)).sqlx_logging(false);
+        // A connection that was just used is asked nothing: that would double the cost of a small read.
+        options.test_before_acquire_if_idle_for(Duration::from_secs(1));
+        let port = url::Url::parse(url).ok().and_then(|url| url.port()).unwrap_or(5432);
+        options.map_sqlx_postgres_pool_opts(move |pool| {
+            pool.after_connect(move |_, _| {
+                super::nodelay::send_at_once(port);
+                Box::pin(async { Ok(()) })
+            })
+        });
         let read = Self::connect(options).await?;
         let write = read.clone();
         Ok(Db { write, read, turn: Arc::default(), generation: Arc::default(), backend: Backend::Postgres })
@@ -120,11 +129,11 @@ impl Db {
         self.append(work).await
     }
 
-    /// How often [`Db::write`] was called, where nobody else can write to the database: a
-    /// file, which one process works on at a time. What is kept with this number is
-    /// true as long as it is the same.
-    pub(crate) fn generation(&self) -> Option<u64> {
-        (self.backend == Backend::Sqlite).then(|| self.generation.load(Ordering::Acquire))
+    /// How often [`Db::write`] was called. Where nobody else can write to the database (a
+    /// file, which one process works on at a time), what is kept with this number is true
+    /// as long as it is the same.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Like [`Db::write`], for work that only adds to what happened (journals, events, the
@@ -146,6 +155,23 @@ impl Db {
             return self.write_in(self.write.begin_with_options(immediate()).await?, work).await;
         }
         self.write_in(self.write.begin().await?, work).await
+    }
+
+    /// Like [`Db::append`], for work that is one statement: it is a transaction by itself,
+    /// which saves the beginning and the commit.
+    ///
+    /// # Errors
+    /// Those of the statement.
+    pub(crate) async fn single<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'c> FnOnce(&'c DatabaseConnection) -> BoxFuture<'c, Result<T>> + Send,
+    {
+        let _turn = match self.backend {
+            Backend::Sqlite => Some(self.turn.lock().await),
+            Backend::Postgres => None,
+        };
+        work(&self.write).await
     }
 
     async fn write_in<T, F>(&self, tx: Tx, work: F) -> Result<T>
@@ -206,6 +232,8 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
             .pragma("busy_timeout", "10000")
             .pragma("foreign_keys", "ON")
             .pragma("wal_autocheckpoint", "4000")
+            // 32 MiB: the upper pages of all indexes, so that a write need not read them again.
+            .pragma("cache_size", "-32768")
     });
     options
 }

@@ -7,8 +7,10 @@
 
 mod db;
 pub mod entity;
+mod given;
 mod group;
 mod migration;
+mod nodelay;
 mod only;
 pub mod page;
 mod recent;
@@ -16,6 +18,7 @@ mod recent;
 pub(crate) mod testing;
 
 pub use db::{Backend, Db, Tx};
+pub(crate) use given::{GIVEN, given, insert_all, padded};
 pub(crate) use group::Group;
 pub(crate) use only::Only;
 pub(crate) use recent::Recent;
