@@ -5,12 +5,19 @@ use super::{Bus, Event, store, subscription::LOOK_AGAIN_MS};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::storage::Tx;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-const PAGE: u64 = 200;
+const PAGE: usize = 500;
 /// After so many events that needed nothing the place is stored, and not sooner: reading
 /// them again is harmless, and a write for each would cost more than the events.
 const SAVE_EVERY: i64 = 500;
+/// The least time between two looks at a busy bus.
+const PACE: Duration = Duration::from_millis(5);
+/// How long [`Consumer::gathered_news`] gathers.
+const GATHER: Duration = Duration::from_millis(50);
 
 impl Bus {
     /// How far the consumer named `consumer` is; 0 where it never advanced.
@@ -19,15 +26,6 @@ impl Bus {
     /// Those of the database.
     pub async fn offset(&self, consumer: &str) -> Result<i64> {
         store::offset(self.db.read(), consumer).await
-    }
-
-    /// Events of all workspaces after `after`, oldest first, at most `limit`. For the
-    /// engine itself: nobody else reads across workspaces.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub(crate) async fn all_after(&self, after: i64, limit: u64) -> Result<Vec<Event>> {
-        store::page(self.db.read(), None, after, limit).await
     }
 
     /// Notes in `tx` that `consumer` is done with everything up to `seq`. What the
@@ -39,14 +37,39 @@ impl Bus {
         store::advance(tx, consumer, seq, clock.now()).await
     }
 
-    /// Returns after the next [`Bus::wake`], or after a second, since another process
-    /// may have published.
-    pub(crate) async fn news(&self, changed: &mut watch::Receiver<u64>) {
+    /// Listens for [`Bus::wake`].
+    pub(crate) fn ear(&self) -> Ear {
+        Ear { clock: self.clock.clone(), changed: self.changed.subscribe(), last: None }
+    }
+}
+
+/// Hears that there is more on the bus.
+pub(crate) struct Ear {
+    clock: Arc<dyn Clock>,
+    changed: watch::Receiver<u64>,
+    last: Option<Instant>,
+}
+
+impl Ear {
+    /// What was heard up to now is being looked at.
+    pub(crate) fn looks(&mut self) {
+        self.changed.borrow_and_update();
+    }
+
+    /// Returns after the next [`Bus::wake`], or after a second, since another process may
+    /// have published. Where one wake follows the other, what comes within a moment is
+    /// taken together.
+    pub(crate) async fn news(&mut self) {
         tokio::select! {
-            // The sender lives as long as this bus, so it cannot fail while we wait.
-            _ = changed.changed() => {}
+            // The sender lives as long as the bus, whose caller waits here.
+            _ = self.changed.changed() => {}
             () = self.clock.sleep_until(self.clock.now() + LOOK_AGAIN_MS) => {}
         }
+        // Real time, also where a test's clock stands still.
+        if let Some(last) = self.last {
+            tokio::time::sleep_until(last + PACE).await;
+        }
+        self.last = Some(Instant::now());
     }
 }
 
@@ -55,7 +78,7 @@ pub(crate) struct Consumer {
     bus: Bus,
     name: &'static str,
     place: Option<Place>,
-    changed: watch::Receiver<u64>,
+    ear: Ear,
 }
 
 /// The last event that was read, and the last that is stored as read.
@@ -66,13 +89,13 @@ struct Place {
 
 impl Consumer {
     pub(crate) fn new(bus: &Bus, name: &'static str) -> Consumer {
-        Consumer { bus: bus.clone(), name, place: None, changed: bus.watch() }
+        Consumer { bus: bus.clone(), name, place: None, ear: bus.ear() }
     }
 
     /// The next events; none where all were read.
-    pub(crate) async fn page(&mut self) -> Result<Vec<Event>> {
+    pub(crate) async fn page(&mut self) -> Result<Vec<Arc<Event>>> {
         // Marked as seen before the look, so that news during the look ends the wait at once.
-        self.changed.borrow_and_update();
+        self.ear.looks();
         let read = match &self.place {
             Some(place) => place.read,
             None => {
@@ -111,6 +134,14 @@ impl Consumer {
 
     /// Waits until there may be more.
     pub(crate) async fn news(&mut self) {
-        self.bus.news(&mut self.changed).await;
+        self.ear.news().await;
+    }
+
+    /// The same, for consumers that nobody waits for: what comes within a moment is read
+    /// together, so that its handling costs little where much happens.
+    pub(crate) async fn gathered_news(&mut self) {
+        self.news().await;
+        // Real time, also where a test's clock stands still.
+        tokio::time::sleep(GATHER).await;
     }
 }

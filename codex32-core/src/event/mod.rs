@@ -25,11 +25,12 @@ mod consumer;
 mod name;
 mod store;
 mod subscription;
+mod tail;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use consumer::Consumer;
+pub(crate) use consumer::{Consumer, Ear};
 pub(crate) use name::is_reserved;
 pub use name::{MAX_DATA, MAX_NAME, check_custom};
 
@@ -42,7 +43,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -77,13 +78,14 @@ pub struct Bus {
     db: Db,
     clock: Arc<dyn Clock>,
     changed: Arc<watch::Sender<u64>>,
+    tail: Arc<Mutex<tail::Tail>>,
 }
 
 impl Bus {
     /// A bus over `db`. All parts of one engine share one (by `clone`), so that they wake each other.
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>) -> Bus {
-        Bus { db, clock, changed: Arc::new(watch::Sender::new(0)) }
+        Bus { db, clock, changed: Arc::new(watch::Sender::new(0)), tail: Arc::default() }
     }
 
     /// Publishes an event of the engine; durable and announced when it returns its number.
@@ -154,12 +156,6 @@ impl Bus {
     /// Wakes subscribers and consumers after a commit.
     pub fn wake(&self) {
         self.changed.send_modify(|n| *n = n.wrapping_add(1));
-    }
-
-    /// Changes whenever [`Bus::wake`] is called.
-    #[must_use]
-    pub fn watch(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
     }
 
     /// Events of a workspace after `after`, oldest first, at most `limit` (1 to 1,000).

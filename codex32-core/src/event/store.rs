@@ -4,8 +4,8 @@ use super::{Announcement, Event};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
-use crate::storage::Tx;
 use crate::storage::entity::{event_offsets, events};
+use crate::storage::{Tx, insert_all};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -16,7 +16,7 @@ use serde_json::Value;
 /// Key of the advisory lock that orders publishers on PostgreSQL.
 const PUBLISH_LOCK: i64 = 0x636f_6465_7833_3201;
 /// Rows of one statement, below the limit on bound values of either database.
-const INSERT_BATCH: usize = 1_000;
+const INSERT_BATCH: usize = 1_024;
 /// Rows deleted in one transaction.
 const PRUNE_BATCH: u64 = 500;
 
@@ -39,7 +39,9 @@ pub(super) async fn insert_many(tx: &Tx, at: Millis, told: Vec<Announcement>) ->
     hold(tx).await?;
     for told in told.chunks(INSERT_BATCH) {
         let rows = told.iter().map(|one| row(one.workspace, at, one.name, &one.data, one.depth));
-        events::Entity::insert_many(rows).exec_without_returning(tx).await?;
+        if let Some(insert) = insert_all(rows.collect()) {
+            tx.execute(&insert).await?;
+        }
     }
     Ok(())
 }
@@ -81,6 +83,17 @@ pub(super) async fn page(
     }
     let rows = query.order_by_asc(events::Column::Seq).limit(limit).all(db).await?;
     rows.into_iter().map(event).collect()
+}
+
+/// Events of all workspaces, each with the bytes of its data.
+pub(super) async fn sized_page(db: &impl ConnectionTrait, after: i64, limit: u64) -> Result<Vec<(Event, usize)>> {
+    let query = events::Entity::find().filter(events::Column::Seq.gt(after));
+    let rows = query.order_by_asc(events::Column::Seq).limit(limit).all(db).await?;
+    let sized = |row: events::Model| {
+        let bytes = row.data.len();
+        Ok((event(row)?, bytes))
+    };
+    rows.into_iter().map(sized).collect()
 }
 
 fn event(row: events::Model) -> Result<Event> {

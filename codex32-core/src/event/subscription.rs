@@ -1,11 +1,10 @@
 //! The stream of a subscriber: pages of the table, then a wait for news.
 
-use super::{Bus, Event, store};
+use super::{Bus, Ear, Event, store};
 use crate::id::WorkspaceId;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
 use std::collections::VecDeque;
-use tokio::sync::watch;
 
 const PAGE: u64 = 200;
 /// Another process may publish into the same database without waking this one.
@@ -16,12 +15,12 @@ struct State {
     workspace: WorkspaceId,
     after: i64,
     page: VecDeque<Event>,
-    changed: watch::Receiver<u64>,
+    ear: Ear,
 }
 
 pub(super) fn stream(bus: Bus, workspace: WorkspaceId, after: i64) -> BoxStream<'static, Event> {
-    let changed = bus.watch();
-    stream::unfold(State { bus, workspace, after, page: VecDeque::new(), changed }, |mut state| async move {
+    let ear = bus.ear();
+    stream::unfold(State { bus, workspace, after, page: VecDeque::new(), ear }, |mut state| async move {
         let event = state.next().await;
         Some((event, state))
     })
@@ -36,9 +35,9 @@ impl State {
                 return event;
             }
             // Marked as seen before the look, so that news during the look ends the wait at once.
-            self.changed.borrow_and_update();
+            self.ear.looks();
             match store::page(self.bus.db.read(), Some(self.workspace), self.after, PAGE).await {
-                Ok(page) if page.is_empty() => self.bus.news(&mut self.changed).await,
+                Ok(page) if page.is_empty() => self.ear.news().await,
                 Ok(page) => self.page = page.into(),
                 Err(error) => {
                     tracing::warn!(%error, "a subscriber could not read the bus; it tries again");

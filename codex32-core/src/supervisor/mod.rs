@@ -102,7 +102,7 @@ impl Supervisor {
             };
             let next = next.unwrap_or(Millis::MAX);
             tokio::select! {
-                () = consumer.news() => {}
+                () = consumer.gathered_news() => {}
                 () = self.parts.clock.sleep_until(next) => {}
                 () = token.cancelled() => {}
             }

@@ -20,7 +20,7 @@ impl Supervisor {
         while !token.is_cancelled() {
             match self.tell_page(&mut consumer, &**notifier, token).await {
                 Ok(true) => {}
-                Ok(false) => tokio::select! { () = consumer.news() => {}, () = token.cancelled() => {} },
+                Ok(false) => tokio::select! { () = consumer.gathered_news() => {}, () = token.cancelled() => {} },
                 Err(error) => {
                     tracing::warn!(%error, "the notices of incidents could not be read; they are read again");
                     let again = self.parts.clock.now() + RETRY_MS;

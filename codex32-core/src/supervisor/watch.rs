@@ -14,6 +14,7 @@ use crate::trigger::MAX_DEPTH;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use uuid::Uuid;
 
 pub(super) const CONSUMER: &str = "supervisor";
@@ -29,7 +30,7 @@ impl Supervisor {
     pub(super) async fn read_on(&self, consumer: &mut Consumer) -> Result<bool> {
         let page = consumer.page().await?;
         let Some(last) = page.last().map(|event| event.seq) else { return Ok(false) };
-        let concerning: Vec<(Event, News)> =
+        let concerning: Vec<(Arc<Event>, News)> =
             page.into_iter().filter_map(|event| news(&event).map(|news| (event, news))).collect();
         let stored = !concerning.is_empty();
         if stored {
@@ -78,7 +79,7 @@ struct Seen {
     changed: bool,
 }
 
-async fn take(tx: &Tx, clock: &dyn Clock, page: Vec<(Event, News)>, last: i64) -> Result<()> {
+async fn take(tx: &Tx, clock: &dyn Clock, page: Vec<(Arc<Event>, News)>, last: i64) -> Result<()> {
     let mut outbox = Outbox::default();
     // A busy deployment has many ends in a page; its row is read and written once.
     let mut rows: HashMap<Uuid, Option<Seen>> = HashMap::new();

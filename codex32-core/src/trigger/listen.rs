@@ -18,6 +18,7 @@ use crate::execution::Start;
 use crate::storage::Tx;
 use crate::storage::entity::triggers;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,7 +47,10 @@ impl Dispatcher {
     /// Handles one page; tells whether there was one.
     async fn read_on(&self, consumer: &mut Consumer, token: &CancellationToken) -> Result<bool> {
         let page = consumer.page().await?;
-        let some = !page.is_empty();
+        if page.is_empty() {
+            consumer.save(false).await?;
+            return Ok(false);
+        }
         let workspaces = page.iter().map(|event| event.workspace.0).collect();
         let listening = matching::listening(self.parts.db.read(), workspaces).await?;
         for event in page {
@@ -57,25 +61,25 @@ impl Dispatcher {
                 self.nudge();
             }
             let seq = event.seq;
-            let stored = listening.contains(&event.workspace.0) && self.handle(event).await?;
+            let stored = listening.contains(&event.workspace.0) && self.handle(&event).await?;
             consumer.done(seq, stored);
         }
         consumer.save(false).await?;
-        Ok(some)
+        Ok(true)
     }
 
     /// Starts what the event starts; tells whether the offset was stored with it.
-    async fn handle(&self, event: Event) -> Result<bool> {
-        let matches = matching::find(self.parts.db.read(), &event).await?;
+    async fn handle(&self, event: &Arc<Event>) -> Result<bool> {
+        let matches = matching::find(self.parts.db.read(), event).await?;
         if matches.is_empty() {
             return Ok(false);
         }
         let mut wishes = Vec::with_capacity(matches.len());
         for found in matches {
             let id = found.row.id;
-            wishes.push((id, self.wish(found, &event).await?));
+            wishes.push((id, self.wish(found, event).await?));
         }
-        let (starter, clock) = (self.parts.starter.clone(), self.parts.clock.clone());
+        let (starter, clock, event) = (self.parts.starter.clone(), self.parts.clock.clone(), event.clone());
         let fired = self
             .parts
             .db
