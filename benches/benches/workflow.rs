@@ -8,6 +8,10 @@
 use codex32_benches::workflow::{self, Figures};
 use codex32_benches::{Failure, median, raw};
 
+/// The allocator of the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 3;
 
 #[tokio::main]

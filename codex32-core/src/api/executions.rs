@@ -93,16 +93,14 @@ impl Operation for Start {
             version: input.version,
             idempotency_key: input.idempotency_key,
         };
-        let id = engine.start_by_hand(caller, wish).await?;
+        let start = engine.start_of(caller, wish).await?;
         if input.wait == Some(true) {
             let most = Duration::from_millis(input.timeout_ms.unwrap_or(60_000).min(LONGEST_WAIT_MS));
-            match engine.executor().wait(caller.workspace, id, most).await {
-                // It goes on; the caller is told where it stands.
-                Err(e) if e.code() == Code::Timeout => {}
-                ended => return with_steps(engine, caller, ended?).await,
-            }
+            let (execution, steps) = engine.executor().run_to_end(start, most).await?;
+            return Ok(ExecutionDetail { execution, steps });
         }
-        detail(engine, caller, id).await
+        let started = engine.executor().start(start).await?;
+        detail(engine, caller, started.id).await
     }
 }
 

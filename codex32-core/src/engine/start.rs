@@ -5,9 +5,8 @@ use super::ports::connection_of;
 use crate::access::Caller;
 use crate::blueprint::{self, Permissions};
 use crate::connector::{ActionContext, Network};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::execution::{BotSource, Start};
-use crate::id::ExecutionId;
 use crate::observe::NoSink;
 use crate::secret::SecretKind;
 use crate::understand::{Context, Draft};
@@ -31,8 +30,8 @@ pub(crate) struct ManualStart {
 }
 
 impl Engine {
-    /// Starts what is deployed of a bot, or the version that is named.
-    pub(crate) async fn start_by_hand(&self, caller: &Caller, wish: ManualStart) -> Result<ExecutionId> {
+    /// What starts that which is deployed of a bot, or the version that is named.
+    pub(crate) async fn start_of(&self, caller: &Caller, wish: ManualStart) -> Result<Start> {
         let ws = caller.workspace;
         let bot = self.registry().find(ws, &wish.bot).await?;
         let environment = match wish.environment {
@@ -46,25 +45,19 @@ impl Engine {
                 (target.version, target.deployment)
             }
         };
-        let loaded = self.registry().version(ws, version).await?;
-        check_input(loaded.blueprint.inputs.as_ref(), &wish.input)?;
-        let started = self
-            .executor()
-            .start(Start {
-                workspace: ws,
-                bot: bot.id,
-                bot_name: bot.name,
-                version,
-                deployment,
-                environment,
-                input: wish.input,
-                trigger: json!({ "type": "manual", "at": rfc3339(self.clock().now()), "by": caller.label() }),
-                idempotency_key: wish.idempotency_key,
-                parent: None,
-                caller: format!("user:{}", caller.label()),
-            })
-            .await?;
-        Ok(started.id)
+        Ok(Start {
+            workspace: ws,
+            bot: bot.id,
+            bot_name: bot.name,
+            version,
+            deployment,
+            environment,
+            input: wish.input,
+            trigger: json!({ "type": "manual", "at": rfc3339(self.clock().now()), "by": caller.label() }),
+            idempotency_key: wish.idempotency_key,
+            parent: None,
+            caller: format!("user:{}", caller.label()),
+        })
     }
 
     /// Calls an action outside of any bot. Nothing is declared for it but the hosts that
@@ -129,19 +122,6 @@ impl Engine {
 }
 
 /// The input against the blueprint's own schema.
-fn check_input(schema: Option<&Value>, input: &Value) -> Result<()> {
-    let Some(schema) = schema else { return Ok(()) };
-    let validator = jsonschema::validator_for(schema)
-        .map_err(|e| Error::precondition(format!("the bot's `inputs` is no JSON Schema: {e}")))?;
-    let mut error = Error::invalid("the input does not fit what the bot takes");
-    let mut fits = true;
-    for fault in validator.iter_errors(input).take(20) {
-        fits = false;
-        error = error.at(format!("/input{}", fault.instance_path()), fault.to_string());
-    }
-    if fits { Ok(()) } else { Err(error) }
-}
-
 /// The hosts of the addresses in the texts of an input.
 fn hosts(input: &Value) -> Vec<String> {
     let mut found = Vec::new();

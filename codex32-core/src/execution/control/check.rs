@@ -1,6 +1,6 @@
 //! What is checked before anything is stored.
 
-use super::Executor;
+use super::{Executor, Ready};
 use crate::error::{Code, Error, Result};
 use crate::execution::types::Start;
 use crate::execution::{MAX_INPUT, size};
@@ -15,6 +15,11 @@ impl Executor {
     /// # Errors
     /// `invalid` with every fault of the input, `too_large`, `not_found` for the version.
     pub async fn check(&self, start: &Start) -> Result<()> {
+        self.checked(start).await.map(|_| ())
+    }
+
+    /// The same, with the version that was looked at.
+    pub(super) async fn checked(&self, start: &Start) -> Result<Ready> {
         if let Some(key) = &start.idempotency_key
             && (key.is_empty() || key.len() > MAX_KEY)
         {
@@ -32,6 +37,8 @@ impl Executor {
                 .hint("store the data elsewhere and hand over where it is"));
             }
         }
-        self.inner.versions.get(start.workspace, start.version).await?.check(&start.input)
+        let ready = self.inner.versions.get(start.workspace, start.version).await?;
+        ready.check(&start.input)?;
+        Ok(ready)
     }
 }

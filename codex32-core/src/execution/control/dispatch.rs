@@ -1,10 +1,9 @@
 //! Claiming executions that are ready, and driving them.
 
 use super::Inner;
-use crate::execution::drive::load;
-use crate::execution::entry::Entry;
+use crate::execution::drive::{Driver, Exit, load};
 use crate::id::ExecutionId;
-use crate::storage::entity::executions;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
@@ -28,10 +27,11 @@ impl Inner {
     /// True where there may be more.
     async fn claim_some(self: &Arc<Self>) -> bool {
         let room = self.permits.available_permits().min(BATCH);
-        // A driver that ends rings.
         let Ok(permits) = u32::try_from(room) else { return false };
         if permits == 0 {
-            return false;
+            // A driver that ends from now on rings; one may have ended before.
+            self.full.store(true, Ordering::SeqCst);
+            return self.permits.available_permits() > 0;
         }
         let Ok(mut held) = self.permits.clone().try_acquire_many_owned(permits) else { return true };
         let until = self.clock.now() + self.config.lease_ms;
@@ -47,43 +47,67 @@ impl Inner {
         let full = claimed.len() == room;
         for one in claimed {
             if let Some(permit) = held.split(1) {
-                self.drive(one.row, permit, None);
+                let driven = self.driven(ExecutionId(one.row.id), one.row.lease_token);
+                let driver = load(self.clone(), one.row, driven.bell());
+                self.drive(driven, permit, driver);
             }
         }
         full
     }
 
-    /// Drives an execution that this executor holds the lease of; `journal` is its whole
-    /// journal where that is known.
+    /// There is room for another driver.
+    pub(crate) fn has_room(&self) {
+        // Only where there was none is there something that waits for it.
+        if self.full.swap(false, Ordering::SeqCst) {
+            self.ready.notify_one();
+        }
+    }
+
+    /// Notes that an execution is driven here, until what this gives is dropped.
+    pub(super) fn driven(self: &Arc<Self>, id: ExecutionId, token: i64) -> Driven {
+        let bell = Arc::new(Notify::new());
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (token, bell.clone()));
+        metrics::gauge!("codex32_executions_active").increment(1);
+        Driven { inner: self.clone(), id, token, bell }
+    }
+
+    /// Drives an execution that this executor holds the lease of.
     pub(super) fn drive(
         self: &Arc<Self>,
-        row: executions::Model,
+        driven: Driven,
         permit: OwnedSemaphorePermit,
-        journal: Option<Vec<Entry>>,
+        driver: impl Future<Output = Result<Driver, Exit>> + Send + 'static,
     ) {
-        let id = ExecutionId(row.id);
-        let bell = Arc::new(Notify::new());
-        let driven = Driven { inner: self.clone(), id, token: row.lease_token };
-        self.active.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (row.lease_token, bell.clone()));
-        metrics::gauge!("codex32_executions_active").increment(1);
         self.drivers.spawn(async move {
-            let exit = match load(driven.inner.clone(), row, bell, journal).await {
-                Ok(driver) => driver.run().await,
-                Err(exit) => exit,
+            let exit = match driver.await {
+                Ok(driver) => driver.run(permit).await,
+                Err(exit) => {
+                    drop(permit);
+                    exit
+                }
             };
-            tracing::debug!(execution = %id, ?exit, "the driver ends");
-            // Free before it is looked for others.
-            drop(permit);
+            tracing::debug!(execution = %driven.id, ?exit, "the driver ends");
+            if exit == Exit::Requeued {
+                driven.inner.ready.notify_one();
+            }
             drop(driven);
         });
     }
 }
 
 /// An execution that is driven here, until this is dropped: also where the driver panics.
-struct Driven {
+pub(super) struct Driven {
     inner: Arc<Inner>,
     id: ExecutionId,
     token: i64,
+    bell: Arc<Notify>,
+}
+
+impl Driven {
+    /// Rings when something was sent to the execution.
+    pub(super) fn bell(&self) -> Arc<Notify> {
+        self.bell.clone()
+    }
 }
 
 impl Drop for Driven {
@@ -95,6 +119,6 @@ impl Drop for Driven {
             active.remove(&self.id);
         }
         drop(active);
-        self.inner.ready.notify_one();
+        self.inner.has_room();
     }
 }

@@ -11,18 +11,19 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Events that are looked at together.
-const BATCH: u64 = 500;
+const BATCH: usize = 500;
 /// Events that may be read again after a crash, since they concerned nobody.
-const UNNOTED: i64 = 100;
+const UNNOTED: i64 = 1_000;
 
 impl Inner {
     /// Reads the bus and puts an event into the inbox of whoever waits for it. How far it
     /// has read is written with that, so that no wait misses an event and none gets two.
     pub(super) async fn event_loop(self: Arc<Self>) {
         let shutdown = self.shutdown();
-        let mut changed = self.bus.watch();
+        let mut ear = self.bus.ear();
         let mut place: Option<(i64, i64)> = None;
         loop {
+            ear.looks();
             let read = match place {
                 Some(place) => self.read_events(place).await,
                 None => self.bus.offset(CONSUMER).await.map(|offset| ((offset, offset), true)),
@@ -43,7 +44,7 @@ impl Inner {
             }
             if !more {
                 tokio::select! {
-                    () = self.bus.news(&mut changed) => {}
+                    () = ear.news() => {}
                     () = shutdown.cancelled() => return,
                 }
             }

@@ -1,7 +1,7 @@
 //! What the executor's operations, loops and drivers share.
 
 use super::versions::Versions;
-use super::watch::Watchers;
+use super::watch::{End, Watchers};
 use super::{Config, Parts};
 use crate::clock::{Clock, Millis};
 use crate::connector::Services;
@@ -44,6 +44,8 @@ pub(crate) struct Inner {
     pub(super) running: AtomicBool,
     shutdown: CancellationToken,
     drained: CancellationToken,
+    /// Whether there may be something to claim that there was no room for.
+    pub(super) full: AtomicBool,
     /// Rings when there may be something to claim.
     pub(super) ready: Notify,
     /// Rings when a timer was set that may be earlier than the one that is waited for.
@@ -73,6 +75,7 @@ impl Inner {
             running: AtomicBool::new(false),
             shutdown: CancellationToken::new(),
             drained: CancellationToken::new(),
+            full: AtomicBool::new(false),
             ready: Notify::new(),
             timer: Notify::new(),
         }
@@ -115,8 +118,8 @@ impl Inner {
     }
 
     /// Tells everybody whom a written round concerns.
-    pub(crate) fn tell(&self, commit: &Commit) {
-        self.watchers.changed(commit.id, commit.ended.is_some());
+    pub(crate) fn tell(&self, commit: &Commit, end: Option<End>) {
+        self.watchers.changed(commit.id, commit.ended.is_some(), end);
         if !commit.children.is_empty() || !commit.cancel.is_empty() {
             self.ready.notify_one();
         }

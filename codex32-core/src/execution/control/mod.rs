@@ -23,6 +23,8 @@ mod watch;
 
 pub use config::Config;
 pub(crate) use inner::Inner;
+pub(crate) use versions::Ready;
+pub(crate) use watch::End;
 
 use super::ports::{Actions, BotSource, Scripts};
 use crate::clock::Clock;

@@ -43,9 +43,7 @@ impl Executor {
         let mut new = new(self.inner.clock.now(), start_of(execution, caller));
         new.retry_of = Some(id);
         new.copied = copied;
-        let started = self.inner.store.start(new.into()).await?;
-        self.wake();
-        Ok(started)
+        self.store_and_drive(ready, new).await
     }
 }
 

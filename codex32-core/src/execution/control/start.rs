@@ -1,13 +1,15 @@
 //! Starting an execution.
 
-use super::Executor;
+use super::{Executor, Inner, Ready};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::execution::store::{Lease, New, insert};
+use crate::execution::drive::First;
+use crate::execution::store::{FIRST_TOKEN, Lease, New, insert};
 use crate::execution::types::{Start, Started};
 use crate::id::ExecutionId;
 use crate::storage::Tx;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 impl Executor {
     /// Starts an execution. It is durable when this returns. With an idempotency key that
@@ -16,30 +18,33 @@ impl Executor {
     /// # Errors
     /// Those of [`Executor::check`], and those of the database. Nothing is stored then.
     pub async fn start(&self, start: Start) -> Result<Started> {
-        self.check(&start).await?;
-        let executor = self.clone();
-        // In a task of its own: a caller who goes away must not leave it stored and undriven.
-        let stored = tokio::spawn(async move { executor.store_and_drive(start).await });
-        stored.await.map_err(|_| Error::internal("the start of the execution panicked"))?
+        self.start_as(ExecutionId::at(self.inner.clock.now()), start).await
     }
 
-    async fn store_and_drive(&self, start: Start) -> Result<Started> {
-        let inner = &self.inner;
-        let permit = if inner.is_running() { inner.permits.clone().try_acquire_owned().ok() } else { None };
-        let now = inner.clock.now();
-        let mut new = new(now, start);
-        // Where there is room it is driven from the start, which saves a write.
-        new.lease = permit.as_ref().map(|_| Lease { owner: inner.owner, until: now + inner.config.lease_ms });
-        let new = Arc::new(new);
-        let started = inner.store.start(new.clone()).await?;
-        inner.bus.wake();
-        let Some(permit) = permit.filter(|_| !started.existing) else {
-            inner.ready.notify_one();
-            return Ok(started);
-        };
-        // What was just written need not be read back.
-        inner.drive(new.row()?, permit, Some(new.entries().collect()));
-        Ok(started)
+    /// The same, with an id that was made before.
+    pub(super) async fn start_as(&self, id: ExecutionId, start: Start) -> Result<Started> {
+        let ready = self.checked(&start).await?;
+        let new = New { id, ..new(self.inner.clock.now(), start) };
+        self.store_and_drive(ready, new).await
+    }
+
+    /// Stores `new` and drives it, here where there is room.
+    pub(super) async fn store_and_drive(&self, ready: Ready, new: New) -> Result<Started> {
+        let inner = self.inner.clone();
+        // In a task of its own: a caller who goes away must not leave it stored and undriven.
+        let stored = tokio::spawn(async move {
+            let permit = if inner.is_running() { inner.permits.clone().try_acquire_owned().ok() } else { None };
+            match permit {
+                Some(permit) => inner.start_driven(&ready, new, permit).await,
+                None => {
+                    let started = inner.store.start(new.into()).await?;
+                    inner.ready.notify_one();
+                    inner.bus.wake();
+                    Ok(started)
+                }
+            }
+        });
+        stored.await.map_err(|_| Error::internal("the start of the execution panicked"))?
     }
 
     /// Starts an execution as part of the caller's transaction; it counts if `tx` is
@@ -60,6 +65,30 @@ impl Executor {
     }
 }
 
+impl Inner {
+    /// Stores `new` with what it does first, and drives it from there: what was just
+    /// written need not be read back.
+    async fn start_driven(
+        self: &Arc<Self>,
+        ready: &Ready,
+        mut new: New,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Started> {
+        new.lease = Some(Lease { owner: self.owner, until: new.at + self.config.lease_ms });
+        let first = First::decide(ready, &mut new)?;
+        let new = Arc::new(new);
+        // Before it is stored: nothing can be sent to it that would not ring.
+        let driven = self.driven(new.id, FIRST_TOKEN);
+        let started = self.store.start(new.clone()).await?;
+        self.bus.wake();
+        if !started.existing {
+            let driver = first.driver(self.clone(), &new, driven.bell(), self.watchers.any(new.id));
+            self.drive(driven, permit, async move { Ok(driver) });
+        }
+        Ok(started)
+    }
+}
+
 pub(super) async fn start_in(tx: &Tx, clock: &dyn Clock, start: Start) -> Result<Started> {
     insert(tx, clock, &new(clock.now(), start)).await
 }
@@ -73,6 +102,7 @@ pub(super) fn new(now: crate::clock::Millis, start: Start) -> New {
         parent_waits: false,
         retry_of: None,
         copied: Vec::new(),
+        first: Vec::new(),
         lease: None,
     }
 }

@@ -3,11 +3,13 @@
 //! Everything a watcher sees is read from the tables; what is live is only the word
 //! that there is more. So nothing is lost and the order is that of the journal.
 
-use super::{Executor, Inner};
+use super::{Executor, Inner, view};
 use crate::error::{Code, Error, Result};
-use crate::execution::entry::Event;
-use crate::execution::types::{Execution, WatchItem};
+use crate::execution::entry::{Entry, Event};
+use crate::execution::store::{Ended, ended_row};
+use crate::execution::types::{Execution, Start, StepState, WatchItem};
 use crate::id::{ExecutionId, WorkspaceId};
+use crate::storage::entity::executions;
 use futures::Stream;
 use futures::stream;
 use std::collections::{HashMap, VecDeque};
@@ -29,12 +31,28 @@ pub(super) struct Watchers {
 type Channel = watch::Sender<News>;
 
 /// What is said of an execution.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct News {
     /// Counts the changes.
     changes: u64,
     /// Whether it is over.
     over: bool,
+    /// How it ended, where its driver knows all of it.
+    end: Option<Arc<End>>,
+}
+
+/// An execution at its end, as it is stored, with its steps.
+#[derive(Debug)]
+pub(crate) struct End {
+    execution: Execution,
+    steps: Vec<StepState>,
+}
+
+impl End {
+    /// The end of the execution that `row` was at its beginning, from its whole journal.
+    pub(crate) fn new(row: &executions::Model, ended: &Ended, journal: Vec<Entry>) -> Result<End> {
+        Ok(End { execution: ended_row(row, ended)?, steps: view::steps(journal) })
+    }
 }
 
 impl Watchers {
@@ -54,12 +72,21 @@ impl Watchers {
         (sender, receiver)
     }
 
-    pub(super) fn changed(&self, id: ExecutionId, over: bool) {
+    /// Whether anybody watches.
+    pub(super) fn any(&self, id: ExecutionId) -> bool {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        channels.get(&id).is_some_and(|channel| channel.strong_count() > 0)
+    }
+
+    pub(super) fn changed(&self, id: ExecutionId, over: bool, end: Option<End>) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         match channels.get(&id).map(Weak::upgrade) {
             Some(Some(sender)) => sender.send_modify(|news| {
                 news.changes = news.changes.wrapping_add(1);
                 news.over |= over;
+                if let Some(end) = end {
+                    news.end = Some(Arc::new(end));
+                }
             }),
             Some(None) => {
                 channels.remove(&id);
@@ -117,6 +144,44 @@ impl Executor {
     /// where it stands), which changes nothing about it.
     pub async fn wait(&self, workspace: WorkspaceId, id: ExecutionId, timeout: Duration) -> Result<Execution> {
         let (_channel, mut changed) = self.inner.watchers.watch(id);
+        self.over(workspace, id, timeout, &mut changed).await
+    }
+
+    /// Starts an execution, and gives it with its steps once it is finished.
+    ///
+    /// # Errors
+    /// Those of [`Executor::start`]. Where it is not finished within `timeout`, it is
+    /// given as it stands.
+    pub async fn run_to_end(&self, start: Start, timeout: Duration) -> Result<(Execution, Vec<StepState>)> {
+        let workspace = start.workspace;
+        let id = ExecutionId::at(self.inner.clock.now());
+        let (mut held, mut changed) = self.inner.watchers.watch(id);
+        let started = self.start_as(id, start).await?;
+        if started.existing {
+            (held, changed) = self.inner.watchers.watch(started.id);
+        } else if let Ok(Ok(news)) = tokio::time::timeout(timeout, changed.wait_for(|news| news.over)).await
+            && let Some(end) = news.end.clone()
+        {
+            drop(news);
+            return Ok(Arc::try_unwrap(end)
+                .map_or_else(|end| (end.execution.clone(), end.steps.clone()), |end| (end.execution, end.steps)));
+        }
+        let execution = match self.over(workspace, started.id, timeout, &mut changed).await {
+            Err(error) if error.code() == Code::Timeout => self.get(workspace, started.id).await?,
+            ended => ended?,
+        };
+        drop(held);
+        let steps = self.steps(workspace, execution.id).await?;
+        Ok((execution, steps))
+    }
+
+    async fn over(
+        &self,
+        workspace: WorkspaceId,
+        id: ExecutionId,
+        timeout: Duration,
+        changed: &mut watch::Receiver<News>,
+    ) -> Result<Execution> {
         let finished = async {
             loop {
                 let execution = self.get(workspace, id).await?;

@@ -97,6 +97,7 @@ async fn start(
         parent_waits: wait,
         retry_of: None,
         copied: Vec::new(),
+        first: Vec::new(),
         lease: None,
     })
 }

@@ -5,7 +5,8 @@ use super::{Driver, Exit};
 use crate::error::{Code, Error, Result};
 use crate::execution::control::Inner;
 use crate::execution::decide::{About, Fact, State};
-use crate::execution::entry::{Entry, Failure};
+use crate::execution::entry::Failure;
+use crate::execution::ports::LoadedVersion;
 use crate::execution::types::Status;
 use crate::expr::Scope;
 use crate::id::{ExecutionId, VersionId, WorkspaceId};
@@ -17,16 +18,15 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// The driver of a claimed execution, whose journal is read where it is not known. `Err`
-/// tells how it ended where it cannot be driven.
+/// The driver of a claimed execution, whose journal is read back. `Err` tells how it ended
+/// where it cannot be driven.
 pub(crate) async fn load(
     inner: Arc<Inner>,
     row: executions::Model,
     bell: Arc<Notify>,
-    journal: Option<Vec<Entry>>,
 ) -> std::result::Result<Driver, Exit> {
     let (id, token) = (ExecutionId(row.id), row.lease_token);
-    match try_load(inner.clone(), &row, bell, journal).await {
+    match try_load(inner.clone(), &row, bell).await {
         Ok(driver) => Ok(driver),
         Err(error) if matches!(error.code(), Code::NotFound | Code::Invalid) => {
             Err(Box::pin(super::write::give_up(&inner, &row, error)).await)
@@ -42,45 +42,53 @@ pub(crate) async fn load(
     }
 }
 
-async fn try_load(
-    inner: Arc<Inner>,
-    row: &executions::Model,
-    bell: Arc<Notify>,
-    journal: Option<Vec<Entry>>,
-) -> Result<Driver> {
+async fn try_load(inner: Arc<Inner>, row: &executions::Model, bell: Arc<Notify>) -> Result<Driver> {
     let id = ExecutionId(row.id);
-    let loaded = inner.versions.get(WorkspaceId(row.workspace_id), VersionId(row.version_id)).await?;
-    let (entries, lines) = match journal {
-        // Numbers without gaps: what is not an entry is a line.
-        Some(entries) => {
-            let others = row.last_seq - i64::try_from(entries.len()).unwrap_or(i64::MAX);
-            (entries, u64::try_from(others).unwrap_or(0))
-        }
-        None => (inner.store.whole_journal(id).await?, inner.store.count_lines(id).await?),
-    };
-    let state = State::fold(loaded.plan.clone(), about(row, loaded.version.number)?, entries);
+    let ready = inner.versions.get(WorkspaceId(row.workspace_id), VersionId(row.version_id)).await?;
+    let entries = inner.store.whole_journal(id).await?;
+    let lines = inner.store.last_line(id).await?;
+    let seq = entries.last().map_or(0, |entry| entry.seq).max(lines.seq);
+    let state = State::fold(ready.plan.clone(), about(row, ready.version.number)?, entries);
     if !state.is_started() {
         return Err(Error::internal(format!("the execution {id} has no journal")));
     }
     let dispatch = state.in_flight();
-    Ok(Driver {
-        log: Arc::new(LogBuffer::new(inner.clock.clone(), lines)),
-        inner,
-        row: row.clone(),
-        version: loaded.version.clone(),
-        state,
-        seq: row.last_seq,
-        tasks: JoinSet::new(),
-        running: HashMap::new(),
-        outcomes: Vec::new(),
-        bell,
-        dispatch,
-        draining: false,
-    })
+    let log = Arc::new(LogBuffer::new(inner.clock.clone(), lines.count));
+    let version = ready.version.clone();
+    Ok(Driver { seq, dispatch, ..Driver::new(inner, Arc::new(row.clone()), version, state, log, bell) })
+}
+
+impl Driver {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        row: Arc<executions::Model>,
+        version: Arc<LoadedVersion>,
+        state: State,
+        log: Arc<LogBuffer>,
+        bell: Arc<Notify>,
+    ) -> Driver {
+        Driver {
+            seq: row.last_seq,
+            inner,
+            row,
+            version,
+            state,
+            log,
+            bell,
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            outcomes: Vec::new(),
+            dispatch: Vec::new(),
+            draining: false,
+            look: true,
+            permit: None,
+            history: None,
+        }
+    }
 }
 
 /// What expressions see from the start to the end.
-fn about(row: &executions::Model, number: u32) -> Result<About> {
+pub(super) fn about(row: &executions::Model, number: u32) -> Result<About> {
     let read = |what: &str, text: &str| -> Result<Value> {
         serde_json::from_str(text).map_err(|e| Error::internal(format!("read the {what} of {}: {e}", row.id)))
     };

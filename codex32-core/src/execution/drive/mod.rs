@@ -5,6 +5,7 @@
 
 mod ask;
 mod child;
+mod first;
 mod load;
 mod log;
 mod park;
@@ -14,17 +15,19 @@ mod run;
 mod write;
 
 pub(crate) use ask::hash as hash_token;
+pub(crate) use first::First;
 pub(crate) use load::load;
 
 use super::control::Inner;
 use super::decide::{Command, Fact, State};
+use super::entry::Entry;
 use super::ports::LoadedVersion;
 use super::store::New;
 use crate::storage::entity::executions;
 use log::LogBuffer;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +42,7 @@ pub(crate) enum Outcome {
 /// The driver of one execution.
 pub(crate) struct Driver {
     inner: Arc<Inner>,
-    row: executions::Model,
+    row: Arc<executions::Model>,
     version: Arc<LoadedVersion>,
     state: State,
     /// Number of the last entry or line that is written.
@@ -56,6 +59,12 @@ pub(crate) struct Driver {
     dispatch: Vec<Command>,
     /// The engine is shutting down: nothing new is begun.
     draining: bool,
+    /// Whether something may have been sent to the execution before it had this driver.
+    look: bool,
+    /// Its place among the drivers.
+    permit: Option<OwnedSemaphorePermit>,
+    /// The whole journal, where it is known from the start and someone waits for the end.
+    history: Option<Vec<Entry>>,
 }
 
 /// An attempt that is being performed.

@@ -69,7 +69,7 @@ impl Driver {
 /// One attempt of one step.
 struct Attempt {
     inner: Arc<Inner>,
-    row: executions::Model,
+    row: Arc<executions::Model>,
     version: Arc<LoadedVersion>,
     plan: SharedBlueprint,
     log: Arc<LogBuffer>,

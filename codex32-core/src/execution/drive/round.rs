@@ -118,13 +118,9 @@ impl Driver {
             Command::AskApproval { path, message, due } => {
                 commit.asked.push(Asked { path, bot_name: self.row.bot_name.clone(), message, expires_at: due });
             }
-            Command::Finish(finish) => commit.ended = Some(self.ended(finish)),
+            Command::Finish(finish) => commit.ended = Some(ended(&self.row, now, finish)),
             _ => {}
         }
-    }
-
-    pub(super) fn ended(&self, finish: Finish) -> Ended {
-        ended(&self.row, finish)
     }
 
     /// A token for each question that is to be asked, its hash stored with the round. Also
@@ -142,7 +138,7 @@ impl Driver {
 }
 
 /// The end of an execution, and what the workspace is told of it.
-pub(super) fn ended(row: &crate::storage::entity::executions::Model, finish: Finish) -> Ended {
+pub(super) fn ended(row: &crate::storage::entity::executions::Model, at: Millis, finish: Finish) -> Ended {
     let trigger: Value = serde_json::from_str(&row.trigger).unwrap_or(Value::Null);
     let about = json!({
         "execution": row.id, "bot": row.bot_id, "bot_name": row.bot_name, "version": row.version_id,
@@ -150,7 +146,7 @@ pub(super) fn ended(row: &crate::storage::entity::executions::Model, finish: Fin
         "caller": row.caller, "parent": row.parent_id, "retry_of": row.retry_of, "created_at": row.created_at,
     });
     let parent = row.parent_id.filter(|_| row.parent_waits).map(ExecutionId);
-    Ended { status: finish.status, output: finish.output, error: finish.error, about, parent }
+    Ended { status: finish.status, at, output: finish.output, error: finish.error, about, parent }
 }
 
 fn note(effects: &[Effect], commit: &mut Commit) {

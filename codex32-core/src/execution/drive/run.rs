@@ -5,6 +5,7 @@ use crate::error::{Code, Error};
 use crate::execution::decide::Fact;
 use crate::execution::entry::Failure;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
 use tracing::Instrument;
 
@@ -23,8 +24,10 @@ pub(super) struct News {
 }
 
 impl Driver {
-    /// Drives the execution until it is over, waits, or is someone else's.
-    pub(crate) async fn run(mut self) -> Exit {
+    /// Drives the execution until it is over, waits, or is someone else's. `permit` is its
+    /// place among the drivers.
+    pub(crate) async fn run(mut self, permit: OwnedSemaphorePermit) -> Exit {
+        self.permit = Some(permit);
         let span = tracing::info_span!(
             "execution",
             execution = %self.row.id,
@@ -42,7 +45,7 @@ impl Driver {
     }
 
     async fn drive(&mut self) -> Exit {
-        let mut look = true;
+        let mut look = self.look;
         loop {
             let mut news = self.finished_attempts();
             if std::mem::take(&mut look) {

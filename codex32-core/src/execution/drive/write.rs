@@ -5,16 +5,18 @@ use super::round::ended;
 use super::{Driver, Exit};
 use crate::clock::Millis;
 use crate::error::{Code, Error};
-use crate::execution::control::Inner;
+use crate::execution::control::{End, Inner};
 use crate::execution::decide::Finish;
-use crate::execution::entry::Event;
-use crate::execution::store::Commit;
+use crate::execution::entry::{Entry, Event};
+use crate::execution::store::{Commit, Ended};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::entity::executions;
 use std::sync::Arc;
 
 /// First and longest time between two tries, in milliseconds.
 const BACKOFF: (Millis, Millis) = (200, 30_000);
+/// Entries that are remembered for those who wait for the end; a longer journal is read back.
+const MAX_HISTORY: usize = 1_000;
 
 impl Driver {
     /// Writes a round. `Some` where the driver has to end because of it.
@@ -23,9 +25,35 @@ impl Driver {
         let exit = write(&self.inner, &commit).await;
         if exit.is_none() {
             self.seq = commit.last_seq;
-            self.inner.tell(&commit);
+            self.remember(&commit);
+            if commit.ended.is_some() {
+                // Before anyone is told: who starts another one now finds room.
+                self.permit = None;
+                self.inner.has_room();
+            }
+            let end = commit.ended.as_ref().and_then(|ended| self.end(ended));
+            self.inner.tell(&commit, end);
         }
         exit
+    }
+
+    /// Keeps what was written for those who wait for the end, up to a limit.
+    fn remember(&mut self, commit: &Commit) {
+        if let Some(history) = &mut self.history {
+            let entries = commit.entries.iter();
+            history.extend(entries.map(|(seq, at, event)| Entry { seq: *seq, at: *at, event: event.clone() }));
+            if history.len() > MAX_HISTORY {
+                self.history = None;
+            }
+        }
+    }
+
+    /// The execution as those who wait for it see it, without a look at the tables.
+    fn end(&mut self, ended: &Ended) -> Option<End> {
+        let history = self.history.take()?;
+        End::new(&self.row, ended, history)
+            .inspect_err(|error| tracing::warn!(%error, "the end of the execution is read back"))
+            .ok()
     }
 }
 
@@ -65,14 +93,16 @@ async fn write(inner: &Inner, commit: &Arc<Commit>) -> Option<Exit> {
 pub(super) async fn give_up(inner: &Inner, row: &executions::Model, error: Error) -> Exit {
     let (status, failure) = failure(&error);
     let finish = Finish { status, output: None, error: Some(failure.clone()) };
-    let seq = row.last_seq + 1;
+    let last = inner.store.last_seq(ExecutionId(row.id)).await;
+    let Ok(seq) = last.map(|last| last + 1) else { return Exit::Lost };
+    let now = inner.clock.now();
     let event = Event::Finished { status, output: None, error: Some(failure) };
     let commit = Commit {
         id: ExecutionId(row.id),
         workspace: WorkspaceId(row.workspace_id),
         token: row.lease_token,
         last_seq: seq,
-        entries: vec![(seq, inner.clock.now(), event)],
+        entries: vec![(seq, now, event)],
         lines: Vec::new(),
         taken: Vec::new(),
         status: None,
@@ -83,13 +113,13 @@ pub(super) async fn give_up(inner: &Inner, row: &executions::Model, error: Error
         close: Vec::new(),
         children: Vec::new(),
         cancel: Vec::new(),
-        ended: Some(ended(row, finish)),
+        ended: Some(ended(row, now, finish)),
     };
     let commit = Arc::new(commit);
     match write(inner, &commit).await {
         Some(exit) => exit,
         None => {
-            inner.tell(&commit);
+            inner.tell(&commit, None);
             Exit::Finished
         }
     }

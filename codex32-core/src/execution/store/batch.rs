@@ -2,7 +2,7 @@
 
 use super::super::types::Started;
 use super::commit::{Commit, finish};
-use super::fence::fence;
+use super::fence::{append, fence};
 use super::start::{self, New};
 use super::{ROWS, row};
 use crate::clock::Clock;
@@ -10,8 +10,8 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Announcement, Bus};
 use crate::execution::entry::Event;
 use crate::storage::entity::{execution_logs, executions, journal, signals};
-use crate::storage::{Db, Tx};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use crate::storage::{Db, Tx, insert_all};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -58,6 +58,9 @@ pub(super) async fn write(db: Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> 
 }
 
 async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<Vec<Result<Written>>> {
+    if writes.iter().all(Write::only_adds) && writes.iter().map(Write::entries).sum::<usize>() <= ROWS {
+        return added(db, writes).await;
+    }
     db.append(move |tx| {
         Box::pin(async move {
             let mut batch = Batch { tx, clock: &*clock, entries: Vec::new(), lines: Vec::new(), told: Vec::new() };
@@ -72,8 +75,7 @@ async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<
                         Some(Start::Refused(error)) => Err(error.clone()),
                         None => start::existing(tx, &new.start).await.map(Written::Started),
                     },
-                    Write::Commit(commit) if held.contains(&commit.id.0) => Ok(Written::Committed),
-                    Write::Commit(_) => Ok(Written::Refused),
+                    Write::Commit(commit) => Ok(Written::of(commit, &held)),
                 });
             }
             Ok(answers)
@@ -82,10 +84,69 @@ async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<
     .await
 }
 
+/// Rounds that only add entries: one statement, which needs no transaction around it.
+async fn added(db: &Db, writes: Vec<Write>) -> Result<Vec<Result<Written>>> {
+    db.single(move |db| {
+        Box::pin(async move {
+            let commits: Vec<&Commit> = writes.iter().filter_map(Write::commit).collect();
+            let held = append(db, &commits).await?;
+            Ok(commits.into_iter().map(|commit| Ok(Written::of(commit, &held))).collect())
+        })
+    })
+    .await
+}
+
+impl Write {
+    fn commit(&self) -> Option<&Commit> {
+        match self {
+            Write::Start(_) => None,
+            Write::Commit(commit) => Some(commit),
+        }
+    }
+
+    fn only_adds(&self) -> bool {
+        self.commit().is_some_and(Commit::only_adds)
+    }
+
+    fn entries(&self) -> usize {
+        self.commit().map_or(0, |commit| commit.entries.len())
+    }
+}
+
+impl Written {
+    fn of(commit: &Commit, held: &HashSet<Uuid>) -> Written {
+        if held.contains(&commit.id.0) { Written::Committed } else { Written::Refused }
+    }
+}
+
 /// How a start went; absent where there was an execution of its idempotency key.
 enum Start {
     Stored,
     Refused(Error),
+}
+
+async fn insert<A: ActiveModelTrait>(tx: &Tx, mut rows: Vec<A>) -> Result<()> {
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(ROWS));
+        if let Some(insert) = insert_all(rows) {
+            tx.execute(&insert).await?;
+        }
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// Commits in pieces that one statement takes.
+fn by_rows<'a, 'c>(commits: &'a [&'c Commit]) -> impl Iterator<Item = &'a [&'c Commit]> {
+    let mut rows = 0;
+    commits.chunk_by(move |commit, next| {
+        rows += commit.entries.len();
+        let fits = rows + next.entries.len() <= ROWS;
+        if !fits {
+            rows = 0;
+        }
+        fits
+    })
 }
 
 /// Rows that are gathered to be written together.
@@ -108,12 +169,11 @@ impl Batch<'_> {
                 Err(error) => drop(done.insert(new.id.0, Start::Refused(error))),
             }
         }
-        for rows in rows.chunks(ROWS) {
-            let inserted = executions::Entity::insert_many(rows.to_vec())
-                .on_conflict(start::once())
-                .exec_with_returning_keys(self.tx)
-                .await?;
-            done.extend(inserted.into_iter().map(|id| (id, Start::Stored)));
+        if let Some(mut insert) = insert_all(rows) {
+            insert.on_conflict(start::once()).returning_col(executions::Column::Id);
+            for row in self.tx.query_all(&insert).await? {
+                done.insert(row.try_get_by_index(0)?, Start::Stored);
+            }
         }
         for new in news().filter(|new| matches!(done.get(&new.id.0), Some(Start::Stored))) {
             self.entries.extend(start::first_entries(new)?);
@@ -124,9 +184,15 @@ impl Batch<'_> {
 
     /// Writes the rounds whose drivers still hold their executions; gives which those are.
     async fn commit(&mut self, writes: &[Write]) -> Result<HashSet<Uuid>> {
-        let commits: Vec<&Commit> =
-            writes.iter().filter_map(|w| if let Write::Commit(commit) = w { Some(&**commit) } else { None }).collect();
-        let held = fence(self.tx, self.clock.now(), &commits).await?;
+        let (plain, commits): (Vec<&Commit>, Vec<&Commit>) =
+            writes.iter().filter_map(Write::commit).partition(|commit| commit.only_adds());
+        let mut commits = commits;
+        // In one order, so that two who write several rows do not wait for each other.
+        commits.sort_by_key(|commit| commit.id);
+        let mut held = fence(self.tx, &commits).await?;
+        for plain in by_rows(&plain) {
+            held.extend(append(self.tx, plain).await?);
+        }
         for commit in commits.iter().filter(|commit| held.contains(&commit.id.0)) {
             for (seq, at, event) in &commit.entries {
                 self.entry(commit, *seq, *at, event)?;
@@ -150,12 +216,8 @@ impl Batch<'_> {
 
     /// Writes what was gathered. The bus comes last: on PostgreSQL it is held from then on.
     async fn finish(&mut self) -> Result<()> {
-        for rows in self.entries.chunks(ROWS) {
-            journal::Entity::insert_many(rows.to_vec()).exec_without_returning(self.tx).await?;
-        }
-        for rows in self.lines.chunks(ROWS) {
-            execution_logs::Entity::insert_many(rows.to_vec()).exec_without_returning(self.tx).await?;
-        }
+        insert(self.tx, std::mem::take(&mut self.entries)).await?;
+        insert(self.tx, std::mem::take(&mut self.lines)).await?;
         Bus::announce_in(self.tx, self.clock, std::mem::take(&mut self.told)).await
     }
 }

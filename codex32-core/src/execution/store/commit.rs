@@ -61,12 +61,32 @@ pub(crate) struct Asked {
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) status: Status,
+    /// The time of the entry that says so, UTC milliseconds.
+    pub(crate) at: Millis,
     pub(crate) output: Option<Shared>,
     pub(crate) error: Option<Failure>,
     /// What the workspace is told beside the result.
     pub(crate) about: Value,
     /// The parent that waits for it.
     pub(crate) parent: Option<ExecutionId>,
+}
+
+impl Commit {
+    /// Whether it adds entries and does nothing else, so that the row of the execution may
+    /// stay as it is; no more than one statement takes.
+    pub(super) fn only_adds(&self) -> bool {
+        let Commit {
+            lines, taken, status, asked, tokens, waits, forget, close, children, cancel, ended, entries, ..
+        } = self;
+        let quiet = lines.is_empty() && taken.is_empty() && status.is_none() && ended.is_none();
+        let alone = children.is_empty() && cancel.is_empty() && waits.is_empty() && forget.is_empty();
+        quiet
+            && alone
+            && asked.is_empty()
+            && tokens.is_empty()
+            && close.is_empty()
+            && (1..=super::ROWS).contains(&entries.len())
+    }
 }
 
 impl Store {

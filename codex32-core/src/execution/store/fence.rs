@@ -1,30 +1,38 @@
-//! The first statement of a batch: it locks the rows of the executions and passes over
-//! those whose lease was taken over.
+//! The fence of a batch: what a driver writes counts only while its execution's token is
+//! the one that it was given.
+//!
+//! A round that does more than add entries moves the row of its execution, which locks it.
+//! One that only adds entries leaves the row alone: the fence stands in the insert itself.
 
 use super::commit::{Commit, Ended};
 use super::row;
-use crate::clock::Millis;
 use crate::error::Result;
-use crate::storage::Tx;
 use crate::storage::entity::executions::{self, Column};
-use sea_orm::sea_query::{Expr, ExprTrait, Query, TableRef, UpdateStatement, Value, ValueTuple};
-use sea_orm::{ConnectionTrait, QueryResult};
+use crate::storage::entity::journal;
+use crate::storage::{GIVEN, Tx, given, padded};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, LockType, Query, TableRef, UpdateStatement, Value};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, Iterable as _, QueryFilter, QueryResult, QuerySelect,
+};
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// The name under which the statement knows what it is given.
-const GIVEN: &str = "given";
-const ID: &str = "column1";
-const TOKEN: &str = "column2";
-const LAST_SEQ: &str = "column3";
-const TAKEN: &str = "column4";
-const STATUS: &str = "column5";
-const OUTPUT: &str = "column6";
-const ERROR: &str = "column7";
+/// What a statement is given, by number of the column.
+const ID: usize = 1;
+const TOKEN: usize = 2;
+const LAST_SEQ: usize = 3;
+const TAKEN: usize = 4;
+const STATUS: usize = 5;
+const OUTPUT: usize = 6;
+const ERROR: usize = 7;
+const FINISHED_AT: usize = 8;
+/// Columns of the journal; behind them stands the token of the driver.
+const COLUMNS: usize = 8;
+const HOLDER: usize = COLUMNS + 1;
 
 /// Moves the executions of `commits` on, each only if its driver's token is still the
 /// valid one. Gives the ids of those that moved.
-pub(super) async fn fence(tx: &Tx, now: Millis, commits: &[&Commit]) -> Result<HashSet<Uuid>> {
+pub(super) async fn fence(tx: &Tx, commits: &[&Commit]) -> Result<HashSet<Uuid>> {
     let (mut open, mut over) = (Vec::new(), Vec::new());
     for commit in commits {
         let mut given: Vec<Value> = vec![
@@ -36,11 +44,11 @@ pub(super) async fn fence(tx: &Tx, now: Millis, commits: &[&Commit]) -> Result<H
         match &commit.ended {
             None => {
                 given.push(commit.status.map(|status| status.as_str().to_owned()).into());
-                open.push(ValueTuple::Many(given));
+                open.push(given);
             }
             Some(ended) => {
                 given.extend(end(ended)?);
-                over.push(ValueTuple::Many(given));
+                over.push(given);
             }
         }
     }
@@ -56,7 +64,7 @@ pub(super) async fn fence(tx: &Tx, now: Millis, commits: &[&Commit]) -> Result<H
             .value(Column::Status, given(STATUS))
             .value(Column::Output, given(OUTPUT))
             .value(Column::Error, given(ERROR))
-            .value(Column::FinishedAt, now)
+            .value(Column::FinishedAt, given(FINISHED_AT))
             .value(Column::LeaseOwner, Option::<Uuid>::None)
             .value(Column::LeaseUntil, Option::<i64>::None);
         held.extend(ids(tx.query_all(&update).await?)?);
@@ -64,19 +72,86 @@ pub(super) async fn fence(tx: &Tx, now: Millis, commits: &[&Commit]) -> Result<H
     Ok(held)
 }
 
-fn end(ended: &Ended) -> Result<[Value; 3]> {
+fn end(ended: &Ended) -> Result<[Value; 4]> {
     let output = ended.output.as_ref().map(|output| output.to_string());
     let error = ended.error.as_ref().map(|error| row::write("error", error)).transpose()?;
-    Ok([ended.status.as_str().to_owned().into(), output.into(), error.into()])
+    Ok([ended.status.as_str().to_owned().into(), output.into(), error.into(), ended.at.into()])
+}
+
+/// Adds the entries of rounds that do nothing else, each only if its driver's token is
+/// still the valid one. Gives the ids of those that were added.
+///
+/// It is one statement, so that it may stand outside a transaction.
+pub(super) async fn append(db: &impl ConnectionTrait, commits: &[&Commit]) -> Result<HashSet<Uuid>> {
+    let mut rows = Vec::new();
+    for commit in commits {
+        for (seq, at, event) in &commit.entries {
+            let (kind, path, attempt, data) = row::columns(event)?;
+            rows.push(vec![
+                commit.id.0.into(),
+                (*seq).into(),
+                commit.workspace.0.into(),
+                (*at).into(),
+                kind.into(),
+                path.into(),
+                attempt.into(),
+                data.into(),
+                commit.token.into(),
+            ]);
+        }
+    }
+    let wanted = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    let added = db.execute(&insert(rows, db.get_database_backend())).await?.rows_affected();
+    if added == wanted {
+        return Ok(commits.iter().map(|commit| commit.id.0).collect());
+    }
+    still_held(db, commits).await
+}
+
+/// The insert of journal rows, each with the token of its driver behind it.
+fn insert(rows: Vec<Vec<Value>>, backend: DbBackend) -> InsertStatement {
+    let own = |column: Column| Expr::col((executions::Entity, column));
+    let mut select = Query::select();
+    for n in 1..=COLUMNS {
+        select.expr(given(n));
+    }
+    select
+        .from_values(padded(rows), GIVEN)
+        .inner_join(executions::Entity, own(Column::Id).eq(given(ID)).and(own(Column::LeaseToken).eq(given(HOLDER))))
+        .and_where(own(Column::LeaseOwner).is_not_null());
+    if backend == DbBackend::Postgres {
+        // Who takes the execution over waits for this, or this for them.
+        select.lock_with_tables(LockType::Share, [executions::Entity]);
+    }
+    let mut insert = Query::insert();
+    insert.into_table(journal::Entity).columns(journal::Column::iter());
+    // The columns of both are counted: they cannot differ.
+    let _ = insert.select_from(select);
+    insert
+}
+
+/// Those of `commits` whose token is still valid: a token only grows, so that what holds
+/// now held before.
+async fn still_held(db: &impl ConnectionTrait, commits: &[&Commit]) -> Result<HashSet<Uuid>> {
+    let rows: Vec<(Uuid, i64)> = executions::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::LeaseToken])
+        .filter(Column::Id.is_in(commits.iter().map(|commit| commit.id.0)))
+        .filter(Column::LeaseOwner.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    let held = rows.into_iter().collect::<std::collections::HashMap<_, _>>();
+    Ok(commits.iter().filter(|c| held.get(&c.id.0) == Some(&c.token)).map(|c| c.id.0).collect())
 }
 
 /// The update of the rows that `rows` name: id, token, last number, signals taken, and more.
-fn moved(rows: Vec<ValueTuple>) -> UpdateStatement {
+fn moved(rows: Vec<Vec<Value>>) -> UpdateStatement {
     let own = |column: Column| Expr::col((executions::Entity, column));
     let mut update = Query::update();
     update
         .table(executions::Entity)
-        .from(TableRef::ValuesList(rows, GIVEN.into()))
+        .from(TableRef::ValuesList(padded(rows), GIVEN.into()))
         .value(Column::LastSeq, given(LAST_SEQ))
         .value(Column::SignalsPending, own(Column::SignalsPending).sub(given(TAKEN)))
         .and_where(own(Column::Id).eq(given(ID)))
@@ -84,11 +159,6 @@ fn moved(rows: Vec<ValueTuple>) -> UpdateStatement {
         .and_where(own(Column::LeaseOwner).is_not_null())
         .returning_col(Column::Id);
     update
-}
-
-/// A column of what is given. Both databases number the columns of a list of values.
-fn given(name: &'static str) -> Expr {
-    Expr::col((GIVEN, name))
 }
 
 fn ids(rows: Vec<QueryResult>) -> Result<Vec<Uuid>> {

@@ -6,10 +6,19 @@ use super::{Store, row};
 use crate::error::Result;
 use crate::id::ExecutionId;
 use crate::storage::entity::{execution_logs, journal};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 /// Rows that are read at a time.
 const PAGE: u64 = 1_000;
+
+/// Where a log ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastLine {
+    /// How many lines it has.
+    pub(crate) count: u64,
+    /// The number of the last one; 0 where there is none.
+    pub(crate) seq: i64,
+}
 
 impl Store {
     /// Entries of an execution after `after`, in order, at most `limit`.
@@ -50,10 +59,31 @@ impl Store {
         Ok(rows.into_iter().map(row::line).collect())
     }
 
-    /// How many lines the log has.
-    pub(crate) async fn count_lines(&self, id: ExecutionId) -> Result<u64> {
-        let lines = execution_logs::Entity::find().filter(execution_logs::Column::ExecutionId.eq(id.0));
-        Ok(lines.count(self.db.read()).await?)
+    /// The end of the log.
+    pub(crate) async fn last_line(&self, id: ExecutionId) -> Result<LastLine> {
+        let (count, seq): (i64, Option<i64>) = execution_logs::Entity::find()
+            .select_only()
+            .expr(execution_logs::Column::Seq.count())
+            .expr(execution_logs::Column::Seq.max())
+            .filter(execution_logs::Column::ExecutionId.eq(id.0))
+            .into_tuple()
+            .one(self.db.read())
+            .await?
+            .unwrap_or_default();
+        Ok(LastLine { count: u64::try_from(count).unwrap_or(0), seq: seq.unwrap_or(0) })
+    }
+
+    /// The number of the last entry or line. The row of the execution need not know it:
+    /// rounds that only add entries leave it alone.
+    pub(crate) async fn last_seq(&self, id: ExecutionId) -> Result<i64> {
+        let entry: Option<Option<i64>> = journal::Entity::find()
+            .select_only()
+            .expr(journal::Column::Seq.max())
+            .filter(journal::Column::ExecutionId.eq(id.0))
+            .into_tuple()
+            .one(self.db.read())
+            .await?;
+        Ok(entry.flatten().unwrap_or(0).max(self.last_line(id).await?.seq))
     }
 
     /// Entries and lines together after `after`, in order: without a gap up to the last one given.

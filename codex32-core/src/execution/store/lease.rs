@@ -6,9 +6,10 @@ use crate::clock::Millis;
 use crate::error::Result;
 use crate::event::Bus;
 use crate::id::{ExecutionId, WorkspaceId};
+use crate::storage::Tx;
 use crate::storage::entity::{executions, timers};
 use crate::trigger::depth_of;
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
     QuerySelect,
@@ -160,10 +161,10 @@ impl Store {
     pub(crate) async fn keep(&self, owner: Uuid, until: Millis) -> Result<()> {
         self.write("keep", move |tx| {
             Box::pin(async move {
+                let own = driven().add(executions::Column::LeaseOwner.eq(owner));
                 executions::Entity::update_many()
                     .col_expr(executions::Column::LeaseUntil, Expr::value(until))
-                    .filter(driven())
-                    .filter(executions::Column::LeaseOwner.eq(owner))
+                    .filter(idle(tx, own))
                     .exec(tx)
                     .await?;
                 Ok(())
@@ -180,13 +181,11 @@ impl Store {
             Box::pin(async move {
                 let lost =
                     Condition::any().add(executions::Column::LeaseUntil.lt(now)).add(Expr::value(alone).eq(true));
-                let done = free(Status::Queued)
-                    .filter(driven())
-                    .filter(executions::Column::LeaseOwner.is_not_null())
-                    .filter(executions::Column::LeaseOwner.ne(owner))
-                    .filter(lost)
-                    .exec(tx)
-                    .await?;
+                let others = driven()
+                    .add(executions::Column::LeaseOwner.is_not_null())
+                    .add(executions::Column::LeaseOwner.ne(owner))
+                    .add(lost);
+                let done = free(Status::Queued).filter(idle(tx, others)).exec(tx).await?;
                 Ok(done.rows_affected)
             })
         })
@@ -197,6 +196,20 @@ impl Store {
 /// What can have a driver.
 fn driven() -> Condition {
     Condition::all().add(executions::Column::Status.is_in([Status::Running.as_str(), Status::Paused.as_str()]))
+}
+
+/// The executions that satisfy `condition`, but for those that someone is writing at this
+/// moment: their drivers are alive, and two who write many rows must not wait for each other.
+fn idle(tx: &Tx, condition: Condition) -> Condition {
+    if tx.get_database_backend() != DbBackend::Postgres {
+        return condition;
+    }
+    let mut rows = Query::select();
+    rows.column(executions::Column::Id)
+        .from(executions::Entity)
+        .cond_where(condition)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    Condition::all().add(executions::Column::Id.in_subquery(rows))
 }
 
 fn free(status: Status) -> sea_orm::UpdateMany<executions::Entity> {

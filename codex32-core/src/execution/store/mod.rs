@@ -19,7 +19,8 @@ mod waits;
 
 pub(crate) use commit::{Asked, Commit, Ended};
 pub(crate) use lease::Parked;
-pub(crate) use start::{Lease, MAX_CALLS, New, insert};
+pub(crate) use row::ended_row;
+pub(crate) use start::{FIRST_TOKEN, Lease, MAX_CALLS, New, insert};
 pub(crate) use waits::{CONSUMER, EventWait};
 
 use crate::clock::Clock;
@@ -31,7 +32,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 /// Rows of one insert statement: below the limit on bound values of either database.
-const ROWS: usize = 1_000;
+const ROWS: usize = 1_024;
 
 /// The tables of the room.
 #[derive(Clone)]

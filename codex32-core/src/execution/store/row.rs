@@ -2,6 +2,7 @@
 
 use super::super::entry::{Entry, Event};
 use super::super::types::{Execution, Line};
+use super::commit::Ended;
 use crate::error::{Error, Result};
 use crate::id::{BotId, DeploymentId, ExecutionId, VersionId, WorkspaceId};
 use crate::observe::Stream;
@@ -45,6 +46,16 @@ pub(super) fn execution(row: executions::Model) -> Result<Execution> {
 }
 
 /// A journal row: kind, path and attempt in columns of their own, the rest as JSON.
+/// The execution that `row` was before, ended.
+pub(crate) fn ended_row(row: &executions::Model, ended: &Ended) -> Result<Execution> {
+    let mut execution = execution(row.clone())?;
+    execution.status = ended.status;
+    execution.output = ended.output.as_deref().cloned();
+    execution.error = ended.error.clone();
+    execution.finished_at = Some(ended.at);
+    Ok(execution)
+}
+
 pub(super) fn journal_row(
     workspace: WorkspaceId,
     id: ExecutionId,
@@ -52,13 +63,7 @@ pub(super) fn journal_row(
     at: i64,
     event: &Event,
 ) -> Result<journal::ActiveModel> {
-    let Ok(Value::Object(mut data)) = serde_json::to_value(event) else {
-        return Err(Error::internal("write a journal entry: it is not an object"));
-    };
-    let mut take = |key: &str| data.shift_remove(key);
-    let kind = take("kind").and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-    let path = take("path").and_then(|path| path.as_str().map(str::to_owned)).unwrap_or_default();
-    let attempt = take("attempt").and_then(|attempt| attempt.as_i64()).and_then(|n| i32::try_from(n).ok());
+    let (kind, path, attempt, data) = columns(event)?;
     Ok(journal::ActiveModel {
         execution_id: Set(id.0),
         seq: Set(seq),
@@ -66,9 +71,37 @@ pub(super) fn journal_row(
         at: Set(at),
         kind: Set(kind),
         path: Set(path),
-        attempt: Set(attempt.unwrap_or(0)),
-        data: Set(write("journal entry", &data)?),
+        attempt: Set(attempt),
+        data: Set(data),
     })
+}
+
+/// What of a step's result stands in `data`: a result may be large and is not copied.
+#[derive(serde::Serialize)]
+struct Succeeded<'a> {
+    output: &'a Value,
+    ms: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    copied: bool,
+}
+
+/// An event by columns: kind, path, attempt, and the rest as JSON.
+pub(super) fn columns(event: &Event) -> Result<(String, String, i32, String)> {
+    if let Event::StepSucceeded { path, attempt, output, ms, copied } = event {
+        let data = write("journal entry", &Succeeded { output, ms: *ms, copied: *copied })?;
+        return Ok(("step_succeeded".to_owned(), path.clone(), i32::try_from(*attempt).unwrap_or(0), data));
+    }
+    let Ok(Value::Object(mut data)) = serde_json::to_value(event) else {
+        return Err(Error::internal("write a journal entry: it is not an object"));
+    };
+    let mut take = |key: &str| data.shift_remove(key);
+    let text = |value: Option<Value>| match value {
+        Some(Value::String(text)) => text,
+        _ => String::new(),
+    };
+    let (kind, path) = (text(take("kind")), text(take("path")));
+    let attempt = take("attempt").and_then(|attempt| attempt.as_i64()).and_then(|n| i32::try_from(n).ok());
+    Ok((kind, path, attempt.unwrap_or(0), write("journal entry", &data)?))
 }
 
 pub(super) fn entry(row: journal::Model) -> Result<Entry> {

@@ -21,6 +21,9 @@ use uuid::Uuid;
 /// Longest chain of bots that call each other.
 pub(crate) const MAX_CALLS: i32 = 32;
 
+/// Fencing token of whoever drives an execution from its start.
+pub(crate) const FIRST_TOKEN: i64 = 1;
+
 /// Who drives an execution from its start.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Lease {
@@ -42,6 +45,8 @@ pub(crate) struct New {
     pub(crate) retry_of: Option<ExecutionId>,
     /// Results taken over, as entries.
     pub(crate) copied: Vec<Event>,
+    /// What it does first, where that was decided before it is stored.
+    pub(crate) first: Vec<Event>,
     /// Driven by whoever stores it, from the start.
     pub(crate) lease: Option<Lease>,
 }
@@ -50,7 +55,8 @@ impl New {
     /// Its journal at the start.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
         let copied = u32::try_from(self.copied.len()).unwrap_or(u32::MAX);
-        let events = std::iter::once(Event::Started { copied }).chain(self.copied.iter().cloned());
+        let then = self.copied.iter().chain(&self.first).cloned();
+        let events = std::iter::once(Event::Started { copied }).chain(then);
         (1_i64..).zip(events).map(|(seq, event)| Entry { seq, at: self.at, event })
     }
 
@@ -166,10 +172,10 @@ pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
         created_at: Set(new.at),
         started_at: Set(driven.then_some(new.at)),
         finished_at: Set(None),
-        last_seq: Set(1 + i64::try_from(new.copied.len()).unwrap_or(0)),
+        last_seq: Set(1 + i64::try_from(new.copied.len() + new.first.len()).unwrap_or(0)),
         signals_pending: Set(0),
         lease_owner: Set(new.lease.map(|lease| lease.owner)),
-        lease_token: Set(i64::from(driven)),
+        lease_token: Set(if driven { FIRST_TOKEN } else { 0 }),
         lease_until: Set(new.lease.map(|lease| lease.until)),
     })
 }

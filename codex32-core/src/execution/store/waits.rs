@@ -8,8 +8,8 @@ use crate::event::{self, Bus, Event};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::Tx;
 use crate::storage::entity::event_waits::{self, Column};
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::Value;
 
 /// Under this name the room's reading of the bus is kept.
@@ -87,7 +87,12 @@ impl Store {
 
     /// Whether anyone waits for any event.
     pub(crate) async fn anyone_waits(&self) -> Result<bool> {
-        Ok(event_waits::Entity::find().one(self.db.read()).await?.is_some())
+        // Exact, and the same statement each time.
+        let exists = Query::select()
+            .expr(Expr::exists(Query::select().expr(Expr::value(1)).from(event_waits::Entity).to_owned()))
+            .to_owned();
+        let row = self.db.read().query_one(&exists).await?;
+        Ok(row.is_some_and(|row| row.try_get_by_index(0).unwrap_or(true)))
     }
 
     /// Hands events to those who wait for them and notes how far the bus was read.
