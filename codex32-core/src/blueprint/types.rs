@@ -224,7 +224,21 @@ pub struct Step {
     pub retry: Option<Retry>,
     /// Longest time for one attempt.
     pub timeout: Option<Span>,
+    /// How what it did is taken back when the execution does not succeed; for `use`, `run` and `call`.
+    pub undo: Option<Box<Undo>>,
     /// What it does.
+    pub kind: StepKind,
+}
+
+/// How what a step did is taken back: `undo: {use: stripe.refund, with: {...}}`. Its expressions
+/// see what the step sees, and the step's output as `result`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Undo {
+    /// What to do when it fails; by default three attempts.
+    pub retry: Option<Retry>,
+    /// Longest time for one attempt.
+    pub timeout: Option<Span>,
+    /// What it does: `use`, `run` or `call`.
     pub kind: StepKind,
 }
 
@@ -310,6 +324,11 @@ pub enum StepKind {
         /// Template of the message.
         message: String,
     },
+    /// `continue: {cursor: ...}`: end this execution well and go on as a new one of the same bot.
+    Continue {
+        /// Template of the new execution's input.
+        input: Value,
+    },
 }
 
 /// A case of a `switch`.
@@ -337,15 +356,66 @@ pub enum Wait {
         /// After this the step fails with `timeout`.
         timeout: Option<Span>,
     },
-    /// `wait: {approval: text, ask: {use, with}, timeout}`; output `{approved, by, comment}`.
-    Approval {
-        /// Template of what is to be approved.
-        message: String,
-        /// How people are asked: action and input; `approval.approve_url` and `approval.decline_url` are in scope.
-        ask: Option<Box<Ask>>,
+    /// `wait: {signal: name, where: CEL, timeout: 1d}`; output is what was sent.
+    Signal {
+        /// Name of the signal.
+        signal: String,
+        /// CEL over `signal`, what was sent.
+        filter: Option<String>,
         /// After this the step fails with `timeout`.
         timeout: Option<Span>,
     },
+    /// `wait: {approval: text, ask: {use, with}, timeout}`; output `{approved, by, comment}`.
+    Approval(Box<ApprovalWait>),
+}
+
+/// A wait for somebody's yes or no.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ApprovalWait {
+    /// Template of what is to be approved.
+    pub message: String,
+    /// How people are asked: action and input; `approval.approve_url` and `approval.decline_url` are in scope.
+    pub ask: Option<Ask>,
+    /// How they are asked again while nobody has answered.
+    pub remind: Option<Remind>,
+    /// Whom else to ask, and when; the first answer of anybody counts.
+    pub escalate: Vec<Escalation>,
+    /// How long to wait for an answer.
+    pub timeout: Option<Span>,
+    /// What it comes to then.
+    pub on_timeout: OnTimeout,
+}
+
+/// Asking again: `remind: {every: 1h, times: 5, ask: {use, with}}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remind {
+    /// How often.
+    pub every: Span,
+    /// How many times at most, 1 to 1,000; 10 by default.
+    pub times: u32,
+    /// How; by default as the first time.
+    pub ask: Option<Ask>,
+}
+
+/// Asking others: `- {after: 4h, ask: {use, with}}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Escalation {
+    /// How long after the first question.
+    pub after: Span,
+    /// How.
+    pub ask: Ask,
+}
+
+/// What an approval comes to that nobody has answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTimeout {
+    /// The step fails with `timeout`.
+    #[default]
+    Fail,
+    /// As if somebody had said yes; `by` is `timeout`.
+    Approve,
+    /// As if somebody had said no; `by` is `timeout`.
+    Decline,
 }
 
 /// How an approval is asked for.

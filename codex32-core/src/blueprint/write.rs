@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::read::{FORMAT, POLL_EVERY};
+use super::read::{FORMAT, POLL_EVERY, REMINDERS};
 use super::types::{
-    Ask, Backoff, Blueprint, BotEnd, Case, Dependencies, Health, Language, Limits, Missed, Permissions, Respond,
-    Restart, Retry, Source, Span, Step, StepKind, Trigger, Wait,
+    ApprovalWait, Ask, Backoff, Blueprint, BotEnd, Case, Dependencies, Escalation, Health, Language, Limits, Missed,
+    OnTimeout, Permissions, Remind, Respond, Restart, Retry, Source, Span, Step, StepKind, Trigger, Undo, Wait,
 };
 
 /// The canonical JSON of a blueprint; of the same shape as the YAML.
@@ -168,6 +168,15 @@ fn step(step: &Step) -> Value {
     kind(&mut out, &step.kind);
     out.some("retry", step.retry.as_ref().map(retry));
     out.some("timeout", step.timeout.map(text));
+    out.some("undo", step.undo.as_deref().map(undo));
+    out.done()
+}
+
+fn undo(undo: &Undo) -> Value {
+    let mut out = Fields::default();
+    kind(&mut out, &undo.kind);
+    out.some("retry", undo.retry.as_ref().map(retry));
+    out.some("timeout", undo.timeout.map(text));
     out.done()
 }
 
@@ -197,6 +206,7 @@ fn kind(out: &mut Fields, kind: &StepKind) {
         }
         StepKind::Wait(wait) => out.put("wait", self::wait(wait)),
         StepKind::Fail { message } => out.put("fail", message.as_str()),
+        StepKind::Continue { input } => out.put("continue", input.clone()),
         control => control_flow(out, control),
     }
 }
@@ -250,13 +260,41 @@ fn wait(wait: &Wait) -> Value {
             out.some("where", filter.as_deref());
             out.some("timeout", timeout.map(text));
         }
-        Wait::Approval { message, ask, timeout } => {
-            out.put("approval", message.as_str());
-            out.some("ask", ask.as_deref().map(self::ask));
+        Wait::Signal { signal, filter, timeout } => {
+            out.put("signal", signal.as_str());
+            out.some("where", filter.as_deref());
             out.some("timeout", timeout.map(text));
         }
+        Wait::Approval(wait) => approval(&mut out, wait),
     }
     out.done()
+}
+
+fn approval(out: &mut Fields, wait: &ApprovalWait) {
+    out.put("approval", wait.message.as_str());
+    out.some("ask", wait.ask.as_ref().map(ask));
+    out.some("remind", wait.remind.as_ref().map(remind));
+    out.list("escalate", wait.escalate.iter().map(escalation));
+    out.some("timeout", wait.timeout.map(text));
+    match wait.on_timeout {
+        OnTimeout::Fail => {}
+        OnTimeout::Approve => out.put("on_timeout", "approve"),
+        OnTimeout::Decline => out.put("on_timeout", "decline"),
+    }
+}
+
+fn remind(remind: &Remind) -> Value {
+    let mut out = Fields::default();
+    out.put("every", text(remind.every));
+    if remind.times != REMINDERS {
+        out.put("times", remind.times);
+    }
+    out.some("ask", remind.ask.as_ref().map(ask));
+    out.done()
+}
+
+fn escalation(escalation: &Escalation) -> Value {
+    json!({"after": escalation.after.to_string(), "ask": ask(&escalation.ask)})
 }
 
 fn ask(ask: &Ask) -> Value {

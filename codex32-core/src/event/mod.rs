@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | `execution.started`, `.waiting` | `execution`, `bot` (id), `bot_name`, `deployment`, `environment` |
 //! | `execution.finished` | the same, `status`, `output`, `error` (`code`, `message`, `step`); its depth is that of the execution's trigger |
+//! | `execution.continued` | the same, `continued_as`: it goes on as that execution, and has not ended |
 //! | `bot.created`, `.changed`, `.deleted`, `deployment.changed` | `bot`, `bot_name`, and what changed |
 //! | `trigger.stopped` | a loop of bots was cut: `trigger`, `bot`, `bot_name`, `deployment`, `environment`, `event`, `depth` |
 //! | `incident.opened`, `.closed` | `incident`, `bot`, `bot_name`, `environment`, `kind`, `title`, `text` |

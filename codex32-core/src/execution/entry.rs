@@ -43,6 +43,20 @@ pub struct Failure {
     /// When another attempt is worth it, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
+    /// Steps whose effect stands because they could not be undone, the first 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<NotUndone>,
+}
+
+/// A step that could not be undone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NotUndone {
+    /// Path of the step.
+    pub step: String,
+    /// Class of the error that its undo failed with.
+    pub code: Code,
+    /// What went wrong, secrets redacted.
+    pub message: String,
 }
 
 impl Failure {
@@ -56,6 +70,7 @@ impl Failure {
             hint: error.hint_text().map(str::to_owned),
             faults: error.faults().to_vec(),
             retry_after_ms: error.retry_after(),
+            not_undone: Vec::new(),
         }
     }
 
@@ -85,6 +100,10 @@ pub enum Purpose {
     Timeout,
     /// What still runs after a cancellation or a timeout of the execution has had its time.
     Bound,
+    /// Those who were asked for an approval are asked again.
+    Remind,
+    /// Others are asked for an approval.
+    Escalate,
 }
 
 /// What can happen in an execution.
@@ -210,7 +229,43 @@ pub enum Event {
         /// The answer.
         answer: super::types::Answer,
     },
-    /// Someone wants it to end. A second time: without running what `finally` holds.
+    /// A called bot goes on as another execution, which is waited for from now on.
+    ChildContinued {
+        /// The step.
+        path: String,
+        /// The execution of the other bot so far.
+        id: ExecutionId,
+        /// The one that goes on.
+        next: ExecutionId,
+    },
+    /// What was done is undone from now on, because of a failure: within the body of the
+    /// `try` at the path, whose `catch` follows, or, where the path is empty, in the whole
+    /// execution, which then ends.
+    Undoing {
+        /// The `try`, or empty.
+        path: String,
+        /// Why.
+        error: Failure,
+        /// When what is not undone by then stays, UTC milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Millis>,
+    },
+    /// It goes on as a new execution, which was stored together with this entry.
+    Continued {
+        /// The step that says so.
+        path: String,
+        /// The attempt.
+        attempt: u32,
+        /// The new execution.
+        id: ExecutionId,
+    },
+    /// The journal has become too long; it ends.
+    JournalFull {
+        /// How many entries it has.
+        entries: u64,
+    },
+    /// Someone wants it to end. A second time: without running what `finally` holds, and
+    /// without undoing what is not undone yet.
     CancelRequested {
         /// Who.
         by: String,
@@ -256,6 +311,9 @@ impl Event {
             | Event::SignalReceived { path, .. }
             | Event::ChildStarted { path, .. }
             | Event::ChildFinished { path, .. }
+            | Event::ChildContinued { path, .. }
+            | Event::Undoing { path, .. }
+            | Event::Continued { path, .. }
             | Event::ApprovalAsked { path, .. }
             | Event::ApprovalAnswered { path, .. } => path,
             _ => "",

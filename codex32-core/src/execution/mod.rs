@@ -35,7 +35,7 @@ mod tests;
 mod types;
 
 pub use control::{Config, Executor, Parts};
-pub use entry::{Entry, Event, Failure, Purpose, Shared, idempotency_key};
+pub use entry::{Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
 pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
 pub use types::{Answer, Approval, Execution, Filter, Line, Start, Started, Status, StepState, StepStatus, WatchItem};

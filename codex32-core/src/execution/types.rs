@@ -114,6 +114,10 @@ pub struct Execution {
     pub parent_step: Option<String>,
     /// The execution that it takes up again.
     pub retry_of: Option<ExecutionId>,
+    /// The execution that it goes on from, by a `continue` step.
+    pub continues: Option<ExecutionId>,
+    /// The execution that goes on from it.
+    pub continued_as: Option<ExecutionId>,
     /// A second start with it finds this execution.
     pub idempotency_key: Option<String>,
     /// UTC milliseconds.
@@ -216,10 +220,12 @@ pub struct StepState {
     pub error: Option<Failure>,
     /// When it goes on by itself, UTC milliseconds.
     pub due: Option<Millis>,
-    /// The execution that it called.
+    /// The execution that it called, or that goes on from this one.
     pub child: Option<ExecutionId>,
     /// Whether the result was taken over from the execution that this one retries.
     pub copied: bool,
+    /// Whether what it did was taken back by its `undo`, the step `PATH/undo`.
+    pub undone: bool,
 }
 
 /// One line of an execution's log, as it is stored.

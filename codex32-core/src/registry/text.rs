@@ -88,10 +88,12 @@ fn too_large(what: &str, limit: usize) -> Error {
 fn check_sources(blueprint: &Blueprint, files: &Files) -> Result<()> {
     let mut missing = Vec::new();
     each_step(&blueprint.steps, &mut |step| {
-        if let blueprint::StepKind::Run { source: blueprint::Source::File(file), .. } = &step.kind
-            && !files.contains_key(file)
-        {
-            missing.push(format!("step \"{}\" runs \"{file}\"", step.id));
+        for kind in std::iter::once(&step.kind).chain(step.undo.as_ref().map(|undo| &undo.kind)) {
+            if let blueprint::StepKind::Run { source: blueprint::Source::File(file), .. } = kind
+                && !files.contains_key(file)
+            {
+                missing.push(format!("step \"{}\" runs \"{file}\"", step.id));
+            }
         }
     });
     if missing.is_empty() {

@@ -269,6 +269,7 @@ pub fn function_bot(bot: &str, action: &NativeAction, on: Vec<Trigger>) -> Bluep
             guard: None,
             retry: None,
             timeout: None,
+            undo: None,
             kind: StepKind::Use { action: action.full_name(), with: json!("{{ input }}"), connection: None },
         }],
         output: None,

@@ -64,6 +64,16 @@ pub(super) fn ended(row: &mut Model, end: &End, now: Millis) -> Vec<Effect> {
     effects
 }
 
+/// An execution of the deployment goes on as `next`, which is kept running from now on where
+/// that was. Tells whether it was.
+pub(super) fn continued(row: &mut Model, execution: Uuid, next: Uuid) -> bool {
+    let kept = row.execution_id == Some(execution);
+    if kept {
+        row.execution_id = Some(next);
+    }
+    kept
+}
+
 fn well(row: &mut Model, at: Millis, why: &str, effects: &mut Vec<Effect>) {
     row.failures = 0;
     row.health = HEALTHY.to_owned();

@@ -145,6 +145,28 @@ async fn a_bot_that_is_always_kept_up_is_started_again_and_again() {
     .await;
 }
 
+#[tokio::test]
+async fn a_kept_bot_that_goes_on_as_a_new_execution_is_not_started_again() {
+    on_each(async |db| {
+        let watch = watch(db);
+        let deployment = watch.arm(Restart::Always, None).await;
+        let running = watch.run();
+        let first = watch.reach(|w| w.state == "running").await.execution.unwrap();
+        let next = ExecutionId::at(NOW + 1);
+        let data = json!({
+            "execution": first, "bot": deployment.bot, "bot_name": "bot", "deployment": deployment.deployment,
+            "environment": "prod", "continued_as": next,
+        });
+        watch.house.bus.publish(watch.house.workspace, "execution.continued", data).await.unwrap();
+        let kept = watch.reach(|w| w.execution == Some(next)).await;
+        assert_eq!((kept.state.as_str(), kept.starts), ("running", 1));
+        watch.finish(&deployment, Some(next), "failed").await;
+        watch.reach(|w| w.state == "starting").await;
+        running.end().await;
+    })
+    .await;
+}
+
 fn now(watch: &Watch) -> Millis {
     let clock: &SimulatedClock = &watch.house.clock;
     clock.now()

@@ -21,7 +21,16 @@ pub(super) const CONSUMER: &str = "supervisor";
 
 /// What of an event concerns the supervisor.
 enum News {
-    Ended { deployment: Uuid, end: End },
+    Ended {
+        deployment: Uuid,
+        end: End,
+    },
+    /// An execution goes on as another.
+    Continued {
+        deployment: Uuid,
+        execution: Uuid,
+        next: Uuid,
+    },
     Stopped,
 }
 
@@ -45,9 +54,14 @@ impl Supervisor {
 }
 
 fn news(event: &Event) -> Option<News> {
+    let id = |name: &str| event.data.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok());
     match event.name.as_str() {
+        "execution.continued" => Some(News::Continued {
+            deployment: id("deployment")?,
+            execution: id("execution")?,
+            next: id("continued_as")?,
+        }),
         "execution.finished" => {
-            let id = |name: &str| event.data.get(name).and_then(Value::as_str).and_then(|text| text.parse().ok());
             let status = match event.data.get("status").and_then(Value::as_str)? {
                 "succeeded" => Status::Succeeded,
                 "failed" => Status::Failed,
@@ -84,21 +98,29 @@ async fn take(tx: &Tx, clock: &dyn Clock, page: Vec<(Arc<Event>, News)>, last: i
     // A busy deployment has many ends in a page; its row is read and written once.
     let mut rows: HashMap<Uuid, Option<Seen>> = HashMap::new();
     for (event, news) in page {
+        let deployment = match &news {
+            News::Ended { deployment, .. } | News::Continued { deployment, .. } => *deployment,
+            News::Stopped => {
+                stopped(tx, clock, &mut outbox, &event).await?;
+                continue;
+            }
+        };
+        let row = match rows.entry(deployment) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let row = store::locked(tx, deployment).await?;
+                new.insert(row.map(|row| Seen { row, changed: false }))
+            }
+        };
+        let Some(seen) = row.as_mut().filter(|seen| is_concerned(&seen.row, &event)) else { continue };
         match news {
-            News::Ended { deployment, end } => {
-                let row = match rows.entry(deployment) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        let row = store::locked(tx, deployment).await?;
-                        new.insert(row.map(|row| Seen { row, changed: false }))
-                    }
-                };
-                let Some(seen) = row.as_mut().filter(|seen| is_concerned(&seen.row, &event)) else { continue };
+            News::Ended { end, .. } => {
                 seen.changed = true;
                 let effects = state::ended(&mut seen.row, &end, clock.now());
                 store::apply(tx, clock, &mut outbox, &mut seen.row, effects).await?;
             }
-            News::Stopped => stopped(tx, clock, &mut outbox, &event).await?,
+            News::Continued { execution, next, .. } => seen.changed |= state::continued(&mut seen.row, execution, next),
+            News::Stopped => {}
         }
     }
     for seen in rows.into_values().flatten().filter(|seen| seen.changed) {

@@ -11,7 +11,7 @@ use super::plan::{BlockKind, Plan, Subject, template};
 use super::script::Script;
 use super::token::Token;
 use super::trigger;
-use crate::blueprint::{Ask, Span, StepKind, Wait};
+use crate::blueprint::{ApprovalWait, Ask, Span, StepKind, Wait};
 
 /// Reads all clauses.
 pub(super) fn clauses(plan: &mut Plan<'_>, clauses: &[Clause], script: Option<&Script>) {
@@ -181,7 +181,7 @@ fn approved(plan: &mut Plan<'_>, clause: &Clause) -> bool {
         .iter()
         .flat_map(|b| &b.steps)
         .rev()
-        .find(|s| matches!(s.kind, StepKind::Wait(Wait::Approval { .. })))
+        .find(|s| matches!(s.kind, StepKind::Wait(Wait::Approval(_))))
         .map(|s| s.id.clone());
     if plan.blocks.last().is_some_and(|b| matches!(&b.kind, BlockKind::If(c) if c.ends_with(".approved"))) {
         return true;
@@ -342,7 +342,8 @@ fn ask_approval(plan: &mut Plan<'_>, ask: Option<Ask>, message: &str) -> String 
     if ask.is_none() {
         plan.assume("I ask for approval on the dashboard.");
     }
-    plan.push("approval", StepKind::Wait(Wait::Approval { message, ask: ask.map(Box::new), timeout: None }))
+    let wait = ApprovalWait { message, ask, ..ApprovalWait::default() };
+    plan.push("approval", StepKind::Wait(Wait::Approval(Box::new(wait))))
 }
 
 /// How people are asked.

@@ -334,7 +334,7 @@ fn plural(noun: &str) -> String {
 
 /// A step without extras.
 pub(super) fn step(id: &str, kind: StepKind) -> Step {
-    Step { id: id.to_owned(), named: true, title: None, guard: None, retry: None, timeout: None, kind }
+    Step { id: id.to_owned(), named: true, title: None, guard: None, retry: None, timeout: None, undo: None, kind }
 }
 
 /// The host of an address as permissions name it.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{condition, joined, noun, span_words, worded, worded_text};
-use crate::blueprint::types::{Case, Language, Source, Step, StepKind, Wait};
+use crate::blueprint::types::{ApprovalWait, Case, Language, OnTimeout, Source, Step, StepKind, Wait};
 use crate::catalogue::Catalogue;
 
 /// One step: what it does, and the steps inside it.
@@ -29,6 +29,9 @@ fn line(step: &Step, catalogue: &Catalogue) -> Line {
     if tries > 1 {
         line.text.push_str(&format!(" (up to {tries} times if it fails)"));
     }
+    if let Some(undo) = &step.undo {
+        line.text.push_str(&format!(" (to undo it, {})", kind(&undo.kind, catalogue).text));
+    }
     line
 }
 
@@ -44,6 +47,7 @@ fn kind(kind: &StepKind, catalogue: &Catalogue) -> Line {
         StepKind::Call { bot, with, wait } => leaf(call(bot, with, *wait)),
         StepKind::Wait(wait) => leaf(self::wait(wait, catalogue)),
         StepKind::Fail { message } => leaf(format!("stop with the error \"{}\"", worded_text(message))),
+        StepKind::Continue { input } => leaf(format!("go on as a new execution{}", given(input))),
         StepKind::If { condition: source, then, otherwise } => {
             let (text, branches, titles) = match (then.is_empty(), otherwise.is_empty()) {
                 (false, true) => (format!("only if {}", condition(source)), vec![inner(then)], vec![String::new()]),
@@ -109,7 +113,17 @@ fn run(language: Language, source: &Source) -> String {
 }
 
 fn call(bot: &str, with: &Value, wait: bool) -> String {
-    let input = match with {
+    let input = given(with);
+    if wait {
+        format!("call the bot {bot}{input}")
+    } else {
+        format!("start the bot {bot}{input} without waiting for it")
+    }
+}
+
+/// " with a and b": the names of an input.
+fn given(with: &Value) -> String {
+    match with {
         Value::Object(fields) if fields.is_empty() => String::new(),
         Value::Object(fields) => {
             let names: Vec<&str> = fields.keys().map(String::as_str).collect();
@@ -117,11 +131,6 @@ fn call(bot: &str, with: &Value, wait: bool) -> String {
         }
         Value::String(text) => format!(" with {}", worded_text(text)),
         _ => String::new(),
-    };
-    if wait {
-        format!("call the bot {bot}{input}")
-    } else {
-        format!("start the bot {bot}{input} without waiting for it")
     }
 }
 
@@ -137,12 +146,35 @@ fn wait(wait: &Wait, catalogue: &Catalogue) -> String {
             let filter = filter.as_ref().map_or(String::new(), |f| format!(" where {}", condition(f)));
             format!("wait{} for the event {event}{filter}", at_most(timeout))
         }
-        Wait::Approval { message, ask, timeout } => {
-            let how = match ask {
-                Some(ask) => format!(" ({})", act(&ask.action, &ask.with, catalogue)),
-                None => String::new(),
-            };
-            format!("wait{} for the approval of \"{}\"{how}", at_most(timeout), worded_text(message))
+        Wait::Signal { signal, filter, timeout } => {
+            let filter = filter.as_ref().map_or(String::new(), |f| format!(" where {}", condition(f)));
+            format!("wait{} for the signal {signal}{filter}", at_most(timeout))
         }
+        Wait::Approval(wait) => approval(wait, &at_most(&wait.timeout), catalogue),
     }
+}
+
+fn approval(wait: &ApprovalWait, at_most: &str, catalogue: &Catalogue) -> String {
+    let mut how = Vec::new();
+    if let Some(ask) = &wait.ask {
+        how.push(act(&ask.action, &ask.with, catalogue));
+    }
+    if let Some(remind) = &wait.remind {
+        let again = match &remind.ask {
+            Some(ask) => act(&ask.action, &ask.with, catalogue),
+            None => "again".to_owned(),
+        };
+        how.push(format!("{again} every {}, up to {} times", span_words(remind.every), remind.times));
+    }
+    for escalation in &wait.escalate {
+        let ask = act(&escalation.ask.action, &escalation.ask.with, catalogue);
+        how.push(format!("{ask} after {}", span_words(escalation.after)));
+    }
+    match wait.on_timeout {
+        OnTimeout::Fail => {}
+        OnTimeout::Approve => how.push("then it counts as approved".to_owned()),
+        OnTimeout::Decline => how.push("then it counts as declined".to_owned()),
+    }
+    let how = if how.is_empty() { String::new() } else { format!(" ({})", how.join("; ")) };
+    format!("wait{at_most} for the approval of \"{}\"{how}", worded_text(&wait.message))
 }

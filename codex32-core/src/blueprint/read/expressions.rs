@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) current: Option<String>,
     /// Names of enclosing loops' items, `error`, `approval`.
     pub(super) bound: Vec<String>,
+    /// Enclosing steps that an execution cannot leave by continuing as a new one.
+    pub(super) around: Vec<&'static str>,
     /// Who reads whom, for finding cycles.
     pub(super) edges: BTreeMap<String, BTreeSet<String>>,
     /// References to steps that are not there yet; reported at the end.
@@ -100,10 +102,18 @@ impl Place {
     /// `where` of a `wait` for an event.
     pub(super) const WAIT_EVENT: Place =
         Place { usual: true, extra: &["event"], secrets: false, what: "the condition of an event" };
+    /// `where` of a `wait` for a signal.
+    pub(super) const WAIT_SIGNAL: Place =
+        Place { usual: true, extra: &["signal"], secrets: false, what: "the condition of a signal" };
     /// `with` of a poll.
     pub(super) const POLL: Place = Place { usual: false, extra: &[], secrets: true, what: "the settings of a trigger" };
     /// `with` and `env` of a step.
     pub(super) const INPUT: Place = Place { usual: true, extra: &[], secrets: true, what: "an input" };
+    /// `with` and `env` of what undoes a step.
+    pub(super) const UNDO: Place = Place { usual: true, extra: &["result"], secrets: true, what: "an input" };
+    /// The input of the execution that goes on; it is stored, so no secret may be in it.
+    pub(super) const CONTINUE: Place =
+        Place { usual: true, extra: &[], secrets: false, what: "the input of an execution" };
     /// `with` of the step that asks for an approval.
     pub(super) const ASK: Place = Place { usual: true, extra: &["approval"], secrets: true, what: "an input" };
     /// Text for people: messages of `fail` and of approvals.

@@ -23,7 +23,7 @@ use fields::Fields;
 
 pub(super) use header::FORMAT;
 pub use steps::MAX_STEPS;
-pub(super) use steps::assign_ids;
+pub(super) use steps::{REMINDERS, assign_ids};
 pub(super) use triggers::POLL_EVERY;
 
 /// The blueprint of a tree and what is wrong with it. The blueprint is complete

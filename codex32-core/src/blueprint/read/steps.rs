@@ -9,25 +9,29 @@ use super::expressions::Place;
 use super::{Fields, Reader, shortened};
 use crate::blueprint::diagnostic::Diagnostic;
 use crate::blueprint::tree::{Data, Key, Node, pointer};
-use crate::blueprint::types::{Ask, Backoff, Case, Language, Retry, Source, Span, Step, StepKind, Wait};
+use crate::blueprint::types::{Backoff, Case, Language, Retry, Source, Span, Step, StepKind};
 use crate::expr::suggest;
 
 mod control;
 mod number;
+mod undo;
+mod wait;
 
 pub(in crate::blueprint) use number::assign_ids;
+pub(in crate::blueprint) use wait::REMINDERS;
 
 /// Most steps in a blueprint, inner ones included.
 pub const MAX_STEPS: usize = 2_000;
 
 /// Keys that name what a step does.
-const KINDS: [&str; 9] = ["use", "run", "call", "wait", "switch", "foreach", "parallel", "try", "fail"];
+const KINDS: [&str; 10] = ["use", "run", "call", "wait", "switch", "foreach", "parallel", "try", "fail", "continue"];
 
-const USE: &[&str] = &["id", "title", "if", "use", "with", "connection", "retry", "timeout"];
-const RUN: &[&str] = &["id", "title", "if", "run", "code", "file", "with", "env", "retry", "timeout"];
-const CALL: &[&str] = &["id", "title", "if", "call", "with", "wait", "retry", "timeout"];
+const USE: &[&str] = &["id", "title", "if", "use", "with", "connection", "retry", "timeout", "undo"];
+const RUN: &[&str] = &["id", "title", "if", "run", "code", "file", "with", "env", "retry", "timeout", "undo"];
+const CALL: &[&str] = &["id", "title", "if", "call", "with", "wait", "retry", "timeout", "undo"];
 const WAIT: &[&str] = &["id", "title", "if", "wait"];
 const FAIL: &[&str] = &["id", "title", "if", "fail"];
+const CONTINUE: &[&str] = &["id", "title", "if", "continue"];
 const ALL_KEYS: &[&str] = &[
     "id",
     "title",
@@ -41,6 +45,7 @@ const ALL_KEYS: &[&str] = &[
     "parallel",
     "try",
     "fail",
+    "continue",
     "then",
     "else",
     "cases",
@@ -57,7 +62,11 @@ const ALL_KEYS: &[&str] = &[
     "env",
     "retry",
     "timeout",
+    "undo",
 ];
+
+/// Keys that a map may have.
+type Keys = &'static [&'static str];
 
 /// What a step is, seen from its keys.
 enum Shape {
@@ -161,18 +170,25 @@ impl Reader {
         };
         let kind = match shape {
             Shape::If => self.if_step(node),
-            Shape::Kind("use") => self.use_step(node),
-            Shape::Kind("run") => self.run_step(node),
-            Shape::Kind("call") => self.call_step(node),
+            Shape::Kind("use") => self.use_step(node, "a `use` step", USE, &Place::INPUT),
+            Shape::Kind("run") => self.run_step(node, "a `run` step", RUN, &Place::INPUT),
+            Shape::Kind("call") => self.call_step(node, "a `call` step", CALL, &Place::INPUT),
             Shape::Kind("wait") => self.wait_step(node),
             Shape::Kind("switch") => self.switch_step(node),
             Shape::Kind("foreach") => self.foreach_step(node),
             Shape::Kind("parallel") => self.parallel_step(node),
             Shape::Kind("try") => self.try_step(node),
+            Shape::Kind("continue") => self.continue_step(node),
             Shape::Kind(_) => self.fail_step(node),
         }?;
+        let undo = match kind {
+            StepKind::Use { .. } | StepKind::Run { .. } | StepKind::Call { .. } => {
+                fields.get("undo").and_then(|n| self.undo(n)).map(Box::new)
+            }
+            _ => None,
+        };
         let id = given.clone().unwrap_or_default();
-        Some(Step { id, named: given.is_some(), title, guard, retry, timeout, kind })
+        Some(Step { id, named: given.is_some(), title, guard, retry, timeout, undo, kind })
     }
 
     fn step_id(&mut self, node: &Node) -> Option<String> {
@@ -224,8 +240,8 @@ impl Reader {
         let unknown: Vec<&(Key, Node)> =
             fields.entries.iter().filter(|(key, _)| !ALL_KEYS.contains(&&*key.name)).collect();
         if unknown.is_empty() {
-            let hint =
-                "it needs one of `use`, `run`, `call`, `wait`, `if`, `switch`, `foreach`, `parallel`, `try`, `fail`";
+            let hint = "it needs one of `use`, `run`, `call`, `wait`, `if`, `switch`, `foreach`, `parallel`, `try`, `fail`, \
+                        `continue`";
             return self.error(node, "this step does nothing", Some(hint.to_owned()));
         }
         for (key, value) in unknown {
@@ -234,17 +250,17 @@ impl Reader {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if key.name.contains('.') => format!("to use a connector, write `use: {}`", shortened(&key.name)),
                 None => "what a step does is one of `use`, `run`, `call`, `wait`, `if`, `switch`, `foreach`, \
-                         `parallel`, `try`, `fail`"
+                         `parallel`, `try`, `fail`, `continue`"
                     .to_owned(),
             };
             self.report(Diagnostic::error(pointer(&value.link), message).on_key().hint(hint), key.place);
         }
     }
 
-    fn use_step(&mut self, node: &Node) -> Option<StepKind> {
-        let fields = self.fields(node, "a `use` step", USE)?;
+    fn use_step(&mut self, node: &Node, what: &'static str, keys: Keys, place: &Place) -> Option<StepKind> {
+        let fields = self.fields(node, what, keys)?;
         let action = fields.get("use").and_then(|n| self.dotted(n, "http.get"));
-        let with = self.with(fields, &Place::INPUT);
+        let with = self.with(fields, place);
         let connection = fields.get("connection").and_then(|n| self.filled(n, "the name of a connection"));
         Some(StepKind::Use { action: action?, with, connection })
     }
@@ -259,8 +275,8 @@ impl Reader {
         }
     }
 
-    fn run_step(&mut self, node: &Node) -> Option<StepKind> {
-        let fields = self.fields(node, "a `run` step", RUN)?;
+    fn run_step(&mut self, node: &Node, what: &'static str, keys: Keys, place: &Place) -> Option<StepKind> {
+        let fields = self.fields(node, what, keys)?;
         let languages = [("python", Language::Python), ("node", Language::Node), ("shell", Language::Shell)];
         let language = fields.get("run").and_then(|n| self.choice(n, &languages));
         let source = match (fields.get("code"), fields.get("file")) {
@@ -276,8 +292,8 @@ impl Reader {
                 None
             }
         };
-        let with = self.with(fields, &Place::INPUT);
-        let env = fields.get("env").map(|n| self.environment(n)).unwrap_or_default();
+        let with = self.with(fields, place);
+        let env = fields.get("env").map(|n| self.environment(n, place)).unwrap_or_default();
         Some(StepKind::Run { language: language?, source: source?, with, env })
     }
 
@@ -292,7 +308,7 @@ impl Reader {
         Some(name)
     }
 
-    fn environment(&mut self, node: &Node) -> IndexMap<String, String> {
+    fn environment(&mut self, node: &Node, place: &Place) -> IndexMap<String, String> {
         let Data::Map(entries) = &node.data else {
             if !matches!(node.data, Data::Null) {
                 self.wrong(node, "a map of environment variables", None);
@@ -307,24 +323,26 @@ impl Reader {
                 self.report(Diagnostic::error(pointer(&value.link), message).on_key(), key.place);
             }
             if let Some(text) = self.text(value, "a text") {
-                self.template(value, &Place::INPUT);
+                self.template(value, place);
                 env.insert(key.name.to_string(), text);
             }
         }
         env
     }
 
-    fn call_step(&mut self, node: &Node) -> Option<StepKind> {
-        let fields = self.fields(node, "a `call` step", CALL)?;
+    fn call_step(&mut self, node: &Node, what: &'static str, keys: Keys, place: &Place) -> Option<StepKind> {
+        let fields = self.fields(node, what, keys)?;
         let bot = fields.get("call").and_then(|n| {
             let name = self.bot_name(n)?;
             if name == self.known.bot {
-                let hint = "a loop within a bot is `foreach`; to run again later, use a schedule".to_owned();
+                let hint = "a loop within a bot is `foreach`; to go on as a new execution, use `continue`; to run \
+                            again later, a schedule"
+                    .to_owned();
                 self.error(n, "a bot cannot call itself", Some(hint));
             }
             Some(name)
         });
-        let with = self.with(fields, &Place::INPUT);
+        let with = self.with(fields, place);
         let wait = fields.get("wait").and_then(|n| self.boolean(n)).unwrap_or(true);
         Some(StepKind::Call { bot: bot?, with, wait })
     }
@@ -335,56 +353,19 @@ impl Reader {
         Some(StepKind::Fail { message })
     }
 
-    fn wait_step(&mut self, node: &Node) -> Option<StepKind> {
-        let fields = self.fields(node, "a `wait` step", WAIT)?;
-        let wait = fields.get("wait")?;
-        let Data::Map(entries) = &wait.data else {
-            return self.positive_span(wait).map(|span| StepKind::Wait(Wait::For(span)));
-        };
-        let inner = Fields { entries };
-        let kinds: Vec<&str> = ["until", "event", "approval"].into_iter().filter(|k| inner.has(k)).collect();
-        match kinds.as_slice() {
-            ["until"] => {
-                let fields = self.fields(wait, "a `wait` until a time", &["until"])?;
-                let until = fields.get("until").and_then(|n| self.condition(n, &Place::CONDITION))?;
-                Some(StepKind::Wait(Wait::Until(until)))
-            }
-            ["event"] => {
-                let fields = self.fields(wait, "a `wait` for an event", &["event", "where", "timeout"])?;
-                let event = fields.get("event").and_then(|n| self.event_name(n));
-                let filter = fields.get("where").and_then(|n| self.condition(n, &Place::WAIT_EVENT));
-                let timeout = fields.get("timeout").and_then(|n| self.positive_span(n));
-                Some(StepKind::Wait(Wait::Event { event: event?, filter, timeout }))
-            }
-            ["approval"] => self.approval(wait),
-            _ => {
-                let hint = "write `wait: 10m`, or one of `until`, `event`, `approval` below it".to_owned();
-                self.error(wait, "it is not clear what to wait for", Some(hint));
-                None
-            }
+    fn continue_step(&mut self, node: &Node) -> Option<StepKind> {
+        let fields = self.fields(node, "a `continue` step", CONTINUE)?;
+        let input = fields.get("continue")?;
+        if let Some(around) = self.known.around.last() {
+            let message = format!("an execution cannot continue as a new one from within `{around}`");
+            let hint = match *around {
+                "foreach" => "put it behind the loop; to leave out the rest of a round, guard its steps with `if`",
+                _ => "put it behind that step, with an `if` where it depends on it",
+            };
+            self.error(node, message, Some(hint.to_owned()));
         }
-    }
-
-    fn approval(&mut self, node: &Node) -> Option<StepKind> {
-        let fields = self.fields(node, "a `wait` for an approval", &["approval", "ask", "timeout"])?;
-        let place = &Place::MESSAGE;
-        let message = fields.get("approval").and_then(|n| self.template_text(n, "what is to be approved", place));
-        let timeout = fields.get("timeout").and_then(|n| self.positive_span(n));
-        let ask = match fields.get("ask") {
-            Some(ask) => {
-                let fields = self.fields(ask, "`ask`", &["use", "with", "connection"])?;
-                if !fields.has("use") {
-                    let hint = "add `use: email.send`".to_owned();
-                    self.error(ask, "it is not said how to ask", Some(hint));
-                }
-                let action = fields.get("use").and_then(|n| self.dotted(n, "email.send"));
-                let with = self.with(fields, &Place::ASK);
-                let connection = fields.get("connection").and_then(|n| self.filled(n, "the name of a connection"));
-                Some(Box::new(Ask { action: action?, with, connection }))
-            }
-            None => None,
-        };
-        Some(StepKind::Wait(Wait::Approval { message: message?, ask, timeout }))
+        self.template(input, &Place::CONTINUE);
+        Some(StepKind::Continue { input: self.input(input) })
     }
 
     fn retry(&mut self, node: &Node) -> Option<Retry> {
@@ -424,7 +405,7 @@ impl Reader {
 /// What takes the place of a step that cannot be read, so that pointers fit the text.
 fn placeholder() -> Step {
     let kind = StepKind::Fail { message: String::new() };
-    Step { id: String::new(), named: false, title: None, guard: None, retry: None, timeout: None, kind }
+    Step { id: String::new(), named: false, title: None, guard: None, retry: None, timeout: None, undo: None, kind }
 }
 
 /// Whether `id` can be the id of a step.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{connection, described, object, reference};
+use crate::blueprint::read::REMINDERS;
 use crate::error::Code;
 
 /// Definitions of steps and what belongs to them.
@@ -11,10 +12,23 @@ pub(super) fn definitions() -> Value {
         "step": {
             "description": "One thing that the bot does.",
             "oneOf": [use_step(), run_step(), call_step(), wait_step(), if_step(), switch_step(), foreach_step(),
-                      parallel_step(), try_step(), fail_step()]
+                      parallel_step(), try_step(), fail_step(), continue_step()]
         },
         "steps": {"type": ["array", "null"], "items": reference("step")},
         "retry": retry(),
+        "undo": {
+            "description": "How what the step did is taken back when the execution does not succeed; `result` is the step's output.",
+            "oneOf": [undoing("use", use_keys()), run_source(undoing("run", run_keys())), undoing("call", call_keys())]
+        },
+        "ask": object(
+            "How people are asked.",
+            &["use"],
+            json!({
+                "use": {"description": "`connector.action`.", "type": "string", "pattern": "\\.", "examples": ["email.send"]},
+                "with": described(reference("input"), "Its input; `approval.approve_url` and `approval.decline_url` are in scope."),
+                "connection": connection(),
+            }),
+        ),
     })
 }
 
@@ -34,13 +48,26 @@ fn kind(description: &str, required: &[&str], guarded: bool, own: Value) -> Valu
     object(description, required, properties)
 }
 
-/// As [`kind`], for steps that are tried again and have a time limit.
-fn work(description: &str, required: &[&str], mut own: Value) -> Value {
+/// As [`kind`], for steps that are tried again, have a time limit and can be undone.
+fn work(description: &str, required: &[&str], own: Value) -> Value {
+    let mut own = limited(own);
+    if let Value::Object(own) = &mut own {
+        own.insert("undo".to_owned(), reference("undo"));
+    }
+    kind(description, required, true, own)
+}
+
+/// What undoes a step: its keys are those of such a step, without those that only steps have.
+fn undoing(key: &str, own: Value) -> Value {
+    object("What undoes the step.", &[key], limited(own))
+}
+
+fn limited(mut own: Value) -> Value {
     if let Value::Object(own) = &mut own {
         own.insert("retry".to_owned(), reference("retry"));
         own.insert("timeout".to_owned(), described(reference("span"), "Longest time for one attempt."));
     }
-    kind(description, required, true, own)
+    own
 }
 
 fn input() -> Value {
@@ -52,32 +79,36 @@ fn inner(description: &str) -> Value {
 }
 
 fn use_step() -> Value {
-    work(
-        "Use an action of a connector.",
-        &["use"],
-        json!({
-            "use": {"description": "`connector.action`.", "type": "string", "pattern": "\\.", "examples": ["http.get"]},
-            "with": input(),
-            "connection": connection(),
-        }),
-    )
+    work("Use an action of a connector.", &["use"], use_keys())
+}
+
+fn use_keys() -> Value {
+    json!({
+        "use": {"description": "`connector.action`.", "type": "string", "pattern": "\\.", "examples": ["http.get"]},
+        "with": input(),
+        "connection": connection(),
+    })
 }
 
 fn run_step() -> Value {
-    let mut schema = work(
-        "Run a script in a process of its own.",
-        &["run"],
-        json!({
-            "run": {"description": "Its language.", "enum": ["python", "node", "shell"]},
-            "code": {"description": "The code.", "type": "string", "minLength": 1},
-            "file": {"description": "A file of the version that holds the code.", "type": "string", "examples": ["main.py"]},
-            "with": input(),
-            "env": {
-                "description": "Environment variables; texts may hold templates.", "type": ["object", "null"],
-                "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}, "additionalProperties": {"type": "string"}
-            },
-        }),
-    );
+    run_source(work("Run a script in a process of its own.", &["run"], run_keys()))
+}
+
+fn run_keys() -> Value {
+    json!({
+        "run": {"description": "Its language.", "enum": ["python", "node", "shell"]},
+        "code": {"description": "The code.", "type": "string", "minLength": 1},
+        "file": {"description": "A file of the version that holds the code.", "type": "string", "examples": ["main.py"]},
+        "with": input(),
+        "env": {
+            "description": "Environment variables; texts may hold templates.", "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}, "additionalProperties": {"type": "string"}
+        },
+    })
+}
+
+/// Code comes from one of two places.
+fn run_source(mut schema: Value) -> Value {
     if let Value::Object(fields) = &mut schema {
         fields.insert("oneOf".to_owned(), json!([{"required": ["code"]}, {"required": ["file"]}]));
     }
@@ -85,27 +116,18 @@ fn run_step() -> Value {
 }
 
 fn call_step() -> Value {
-    work(
-        "Call another bot.",
-        &["call"],
-        json!({
-            "call": described(reference("bot_name"), "The other bot, in the same workspace."),
-            "with": input(),
-            "wait": {"description": "False: go on without waiting for its end.", "type": "boolean", "default": true},
-        }),
-    )
+    work("Call another bot.", &["call"], call_keys())
+}
+
+fn call_keys() -> Value {
+    json!({
+        "call": described(reference("bot_name"), "The other bot, in the same workspace."),
+        "with": input(),
+        "wait": {"description": "False: go on without waiting for its end.", "type": "boolean", "default": true},
+    })
 }
 
 fn wait_step() -> Value {
-    let ask = object(
-        "How people are asked.",
-        &["use"],
-        json!({
-            "use": {"type": "string", "pattern": "\\.", "examples": ["email.send"]},
-            "with": described(reference("input"), "Its input; `approval.approve_url` and `approval.decline_url` are in scope."),
-            "connection": connection(),
-        }),
-    );
     let timeout = described(reference("span"), "After this the step fails with `timeout`.");
     kind(
         "Wait, for as long as it takes.",
@@ -124,12 +146,42 @@ fn wait_step() -> Value {
                         "where": described(reference("cel"), "A CEL condition over `event`, its data."),
                         "timeout": timeout,
                     })),
-                    object("For an approval.", &["approval"], json!({
-                        "approval": {"description": "What is to be approved, a template.", "type": "string", "minLength": 1},
-                        "ask": ask,
+                    object("For a signal that is sent to the execution.", &["signal"], json!({
+                        "signal": {"description": "Its name.", "type": "string", "minLength": 1, "maxLength": 200},
+                        "where": described(reference("cel"), "A CEL condition over `signal`, what was sent."),
                         "timeout": timeout,
                     })),
+                    approval(),
                 ]
+            },
+        }),
+    )
+}
+
+fn approval() -> Value {
+    object(
+        "For an approval.",
+        &["approval"],
+        json!({
+            "approval": {"description": "What is to be approved, a template.", "type": "string", "minLength": 1},
+            "ask": reference("ask"),
+            "remind": object("How they are asked again while nobody has answered.", &["every"], json!({
+                "every": described(reference("span"), "How often."),
+                "times": {"description": "At most.", "type": "integer", "minimum": 1, "maximum": 1000, "default": REMINDERS},
+                "ask": described(reference("ask"), "How; by default as the first time."),
+            })),
+            "escalate": {
+                "description": "Whom else to ask, and when, in that order; the first answer of anybody counts.",
+                "type": ["array", "null"], "maxItems": 20,
+                "items": object("Somebody else.", &["after", "ask"], json!({
+                    "after": described(reference("span"), "How long after the first question."),
+                    "ask": reference("ask"),
+                })),
+            },
+            "timeout": described(reference("span"), "How long to wait for an answer."),
+            "on_timeout": {
+                "description": "What it comes to then: the step fails with `timeout`, or as if somebody had answered.",
+                "enum": ["fail", "approve", "decline"], "default": "fail"
             },
         }),
     )
@@ -225,6 +277,15 @@ fn fail_step() -> Value {
         json!({
             "fail": {"description": "The message, a template.", "type": "string", "minLength": 1},
         }),
+    )
+}
+
+fn continue_step() -> Value {
+    kind(
+        "End this execution well and go on as a new one of the same bot, so that the journal does not grow for ever.",
+        &["continue"],
+        true,
+        json!({"continue": described(reference("input"), "The input of the new execution.")}),
     )
 }
 

@@ -201,16 +201,50 @@ fn retry() -> BoxedStrategy<Retry> {
     prop_oneof![full, (1..=100_u32).prop_map(|attempts| Retry { attempts, ..Retry::default() })].boxed()
 }
 
+fn ask() -> BoxedStrategy<Ask> {
+    (dotted(), with(), connection()).prop_map(|(action, with, connection)| Ask { action, with, connection }).boxed()
+}
+
+fn approval() -> BoxedStrategy<Wait> {
+    let remind = (span(), 1..=1_000_u32, option::of(ask()));
+    let escalate = vec((1..40_000_u64, ask()), 0..3);
+    let ends = select(vec![OnTimeout::Fail, OnTimeout::Approve, OnTimeout::Decline]);
+    let message = prop_oneof![filled(), template()];
+    (message, option::of(ask()), option::of(remind), escalate, option::of(span()), ends)
+        .prop_map(|(message, ask, remind, mut escalate, timeout, on_timeout)| {
+            escalate.sort_by_key(|(after, _)| *after);
+            // The last question comes before the time is over.
+            let timeout = timeout.map(|span| Span(span.0 + 40_000));
+            Wait::Approval(Box::new(ApprovalWait {
+                message,
+                // Somebody must know how to ask again.
+                remind: remind.filter(|(_, _, own)| own.is_some() || ask.is_some()).map(|(every, times, ask)| Remind {
+                    every,
+                    times,
+                    ask,
+                }),
+                ask,
+                escalate: escalate.into_iter().map(|(after, ask)| Escalation { after: Span(after), ask }).collect(),
+                timeout,
+                on_timeout: if timeout.is_some() { on_timeout } else { OnTimeout::Fail },
+            }))
+        })
+        .boxed()
+}
+
+fn signal_condition() -> impl Strategy<Value = String> {
+    select(vec!["signal.total > 5", "signal == input.a"]).prop_map(str::to_owned)
+}
+
 fn wait() -> BoxedStrategy<Wait> {
-    let ask = (dotted(), with(), connection())
-        .prop_map(|(action, with, connection)| Box::new(Ask { action, with, connection }));
     prop_oneof![
         span().prop_map(Wait::For),
         condition().prop_map(Wait::Until),
         ("[a-z.]{1,9}", option::of(event_condition()), option::of(span()))
             .prop_map(|(event, filter, timeout)| Wait::Event { event, filter, timeout }),
-        (prop_oneof![filled(), template()], option::of(ask), option::of(span()))
-            .prop_map(|(message, ask, timeout)| Wait::Approval { message, ask, timeout }),
+        ("[a-z. ]{0,9}[a-z]", option::of(signal_condition()), option::of(span()))
+            .prop_map(|(signal, filter, timeout)| Wait::Signal { signal, filter, timeout }),
+        approval(),
     ]
     .boxed()
 }
@@ -240,12 +274,14 @@ fn work() -> BoxedStrategy<StepKind> {
 
 fn step(kind: impl Strategy<Value = StepKind> + 'static) -> BoxedStrategy<Step> {
     let about = (any::<bool>(), option::of(filled()), option::of(condition()));
-    (about, option::of(retry()), option::of(span()), kind)
-        .prop_map(|((named, title, guard), retry, timeout, kind)| {
+    let undo = (work(), option::of(retry()), option::of(span()))
+        .prop_map(|(kind, retry, timeout)| Box::new(Undo { retry, timeout, kind }));
+    (about, option::of(retry()), option::of(span()), option::weighted(0.3, undo), kind)
+        .prop_map(|((named, title, guard), retry, timeout, undo, kind)| {
             let works = matches!(kind, StepKind::Use { .. } | StepKind::Run { .. } | StepKind::Call { .. });
             let guard = guard.filter(|_| !matches!(kind, StepKind::If { .. }));
-            let (retry, timeout) = if works { (retry, timeout) } else { (None, None) };
-            Step { id: String::new(), named, title, guard, retry, timeout, kind }
+            let (retry, timeout, undo) = if works { (retry, timeout, undo) } else { (None, None, None) };
+            Step { id: String::new(), named, title, guard, retry, timeout, undo, kind }
         })
         .boxed()
 }
@@ -281,7 +317,14 @@ fn steps() -> BoxedStrategy<Vec<Step>> {
             }),
         ])
     });
-    vec(one, 1..4).boxed()
+    // An execution goes on as a new one from the outer steps only.
+    let last = option::weighted(0.3, step(with().prop_map(|input| StepKind::Continue { input })));
+    (vec(one, 1..4), last)
+        .prop_map(|(mut steps, last)| {
+            steps.extend(last);
+            steps
+        })
+        .boxed()
 }
 
 fn header() -> BoxedStrategy<Blueprint> {

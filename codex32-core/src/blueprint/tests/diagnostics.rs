@@ -152,6 +152,70 @@ output: "{{ item }}"
 "#,
     ),
     (
+        "undo",
+        r#"
+codex32: v1
+name: x
+permissions: {network: [pay.example.org], secrets: [key]}
+steps:
+  - id: charge
+    use: http.post
+    with: {url: "https://pay.example.org/charges", headers: {X-Id: "{{ result.id }}"}}
+    undo:
+      use: http.post
+      with: {url: "https://elsewhere.example.org/refunds", json: "{{ result.body }}", headers: {X-Key: "{{ secrets.key }}"}}
+  - id: book
+    call: booking
+    undo: {call: x, with: {id: "{{ reslt.id }}", of: "{{ steps.later }}"}}
+  - id: later
+    run: python
+    code: pass
+    undo: {run: shell}
+  - {use: log.write, with: {message: hi}, undo: {id: u, use: log.write, with: {message: bye}, undo: {use: log.write}}}
+  - {use: log.write, with: {message: hi}, undo: {with: {}}}
+  - {use: log.write, with: {message: hi}, undo: log.write}
+  - {wait: 1s, undo: {use: log.write, with: {message: hi}}}
+"#,
+    ),
+    (
+        "waits",
+        r#"
+codex32: v1
+name: x
+steps:
+  - wait: {signal: ""}
+  - wait: {signal: go, where: event.n == 1}
+  - wait: {signal: go, event: go}
+  - wait: {approval: ok?, remind: {every: 1h}, on_timeout: approve}
+  - wait: {approval: ok?, remind: {times: 3}, ask: {use: slack.send, with: {text: hi}}}
+  - wait:
+      approval: ok?
+      timeout: 3h
+      on_timeout: mabye
+      escalate:
+        - {after: 2h, ask: {use: slack.sent, with: {text: hi}}}
+        - {after: 1h, ask: {use: slack.send, with: {text: hi}}}
+        - {after: 3h, ask: {use: slack.send, with: {text: hi}}}
+        - {after: 1h}
+"#,
+    ),
+    (
+        "continue",
+        r#"
+codex32: v1
+name: x
+permissions: {secrets: [key]}
+steps:
+  - foreach: input.items
+    steps: [{continue: {}}]
+  - parallel: {a: [{if: "true", then: [{continue: {}}]}]}
+  - try: [{continue: {}}]
+    catch: []
+  - continue: {key: "{{ secrets.key }}", next: "{{ steps.missing }}"}
+  - continue: [1]
+"#,
+    ),
+    (
         "cycle",
         r#"
 codex32: v1

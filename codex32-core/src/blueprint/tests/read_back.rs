@@ -49,6 +49,27 @@ steps:
 "#,
     r#"
 codex32: v1
+name: order
+permissions: {network: [pay.example.org]}
+steps:
+  - id: charge
+    use: http.post
+    with: {url: "https://pay.example.org/charges", json: "{{ input }}"}
+    retry: 3
+    undo: {use: http.delete, with: {url: "https://pay.example.org/charges/{{ result.body.id }}"}}
+  - {call: shipping, with: {order: "{{ input.order }}"}, undo: {call: take-back, with: {parcel: "{{ result }}"}}}
+  - wait: {signal: delivered, where: signal.order == input.order, timeout: 7d}
+  - wait:
+      approval: Close {{ input.order }}?
+      ask: {use: slack.send, with: {text: "close?", channel: shop}}
+      remind: {every: 1h, times: 3}
+      escalate: [{after: 1d, ask: {use: email.send, with: {to: boss@example.org, subject: "close?"}}}]
+      timeout: 2d
+      on_timeout: approve
+  - continue: {order: "{{ input.order + 1 }}"}
+"#,
+    r#"
+codex32: v1
 name: runner
 restart: always
 steps: [{run: node, file: main.js}]

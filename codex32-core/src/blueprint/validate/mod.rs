@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::tree::escape;
-use super::types::{Blueprint, PollTrigger, Respond, Step, StepKind, Trigger, Wait};
+use super::types::{ApprovalWait, Blueprint, PollTrigger, Respond, Step, StepKind, Trigger, Wait};
 use super::yaml::MAX_FINDINGS;
 use crate::catalogue::{Catalogue, ConnectorSpec};
 use crate::expr::suggest;
@@ -93,6 +93,9 @@ impl<'a> Validator<'a> {
 
     fn step(&mut self, step: &Step, pointer: &str) {
         let below = |key: &str| format!("{pointer}/{key}");
+        if let Some(StepKind::Use { action, with, connection }) = step.undo.as_ref().map(|undo| &undo.kind) {
+            self.action(Usage { name: action, with, connection: connection.as_deref(), pointer: &below("undo") });
+        }
         match &step.kind {
             StepKind::Use { action, with, connection } => {
                 self.action(Usage { name: action, with, connection: connection.as_deref(), pointer });
@@ -100,11 +103,7 @@ impl<'a> Validator<'a> {
                     self.replies = Some(below("use"));
                 }
             }
-            StepKind::Wait(Wait::Approval { ask: Some(ask), .. }) => {
-                let pointer = below("wait/ask");
-                let connection = ask.connection.as_deref();
-                self.action(Usage { name: &ask.action, with: &ask.with, connection, pointer: &pointer });
-            }
+            StepKind::Wait(Wait::Approval(wait)) => self.approval(wait, &below("wait")),
             StepKind::If { then, otherwise, .. } => {
                 self.steps(then, &below("then"));
                 self.steps(otherwise, &below("else"));
@@ -126,7 +125,23 @@ impl<'a> Validator<'a> {
                 self.steps(catch, &below("catch"));
                 self.steps(finally, &below("finally"));
             }
-            StepKind::Run { .. } | StepKind::Call { .. } | StepKind::Wait(_) | StepKind::Fail { .. } => {}
+            StepKind::Run { .. }
+            | StepKind::Call { .. }
+            | StepKind::Wait(_)
+            | StepKind::Fail { .. }
+            | StepKind::Continue { .. } => {}
+        }
+    }
+
+    fn approval(&mut self, wait: &ApprovalWait, pointer: &str) {
+        let remind = wait.remind.as_ref().and_then(|remind| remind.ask.as_ref());
+        let escalate = wait.escalate.iter().enumerate().map(|(n, e)| (format!("escalate/{n}/ask"), &e.ask));
+        let asks = wait.ask.iter().map(|ask| ("ask".to_owned(), ask));
+        let asks = asks.chain(remind.map(|ask| ("remind/ask".to_owned(), ask))).chain(escalate);
+        for (key, ask) in asks.collect::<Vec<_>>() {
+            let pointer = format!("{pointer}/{key}");
+            let connection = ask.connection.as_deref();
+            self.action(Usage { name: &ask.action, with: &ask.with, connection, pointer: &pointer });
         }
     }
 

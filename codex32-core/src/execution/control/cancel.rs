@@ -18,8 +18,8 @@ impl Executor {
     }
 
     pub(super) async fn send(&self, workspace: WorkspaceId, id: ExecutionId, fact: Fact) -> Result<()> {
-        self.inner.store.send(workspace, id, fact).await?;
-        self.inner.wake(id);
+        let reached = self.inner.store.send(workspace, id, fact).await?;
+        self.inner.wake(reached);
         Ok(())
     }
 }

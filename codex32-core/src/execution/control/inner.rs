@@ -120,7 +120,7 @@ impl Inner {
     /// Tells everybody whom a written round concerns.
     pub(crate) fn tell(&self, commit: &Commit, end: Option<End>) {
         self.watchers.changed(commit.id, commit.ended.is_some(), end);
-        if !commit.children.is_empty() || !commit.cancel.is_empty() {
+        if !commit.children.is_empty() || !commit.cancel.is_empty() || commit.successor.is_some() {
             self.ready.notify_one();
         }
         for child in &commit.cancel {

@@ -4,7 +4,7 @@ use super::Executor;
 use super::start::new;
 use crate::error::{Error, Result};
 use crate::execution::entry::{Entry, Event};
-use crate::execution::plan::{CompiledBlueprint, is_before};
+use crate::execution::plan::{CompiledBlueprint, Redo};
 use crate::execution::types::{Execution, Start, Started};
 use crate::id::{ExecutionId, WorkspaceId};
 
@@ -76,21 +76,76 @@ fn failed_at(execution: &Execution, plan: &CompiledBlueprint, entries: &[Entry])
 }
 
 /// Results that stay true, as entries of the new execution.
+///
+/// What was undone at the end is to be done again, and so is everything behind it. What
+/// was undone within a `try` whose failure was caught stays so, unless the `try` itself is
+/// done again.
 fn results_before(plan: &CompiledBlueprint, entries: Vec<Entry>, from: &str) -> Vec<Event> {
-    let stays = |path: &str| is_before(plan, path, from);
-    entries
-        .into_iter()
-        .filter_map(|entry| match entry.event {
-            Event::StepSucceeded { path, attempt, output, ms, .. } if stays(&path) => {
-                Some(Event::StepSucceeded { path, attempt, output, ms, copied: true })
+    let mut redo = Redo::new(plan);
+    redo.add(from);
+    let mut caught = Vec::new();
+    for (step, by) in undone(plan, &entries) {
+        match by {
+            Some(body) => caught.push((step, body)),
+            None => redo.add(&step),
+        }
+    }
+    // What is added can put an end to what seemed to stay.
+    loop {
+        let before = caught.len();
+        caught.retain(|(step, body)| {
+            let stays = redo.stays(body);
+            if !stays {
+                redo.add(step);
             }
-            // It was caught: what came after it depends on that.
-            Event::StepFailed { path, attempt, error, ms, retry_at: None, .. } if stays(&path) => {
-                Some(Event::StepFailed { path, attempt, error, ms, retry_at: None, copied: true })
+            stays
+        });
+        if caught.len() == before {
+            break;
+        }
+    }
+    let at_the_end =
+        entries.iter().rposition(|entry| matches!(&entry.event, Event::Undoing { path, .. } if path.is_empty()));
+    let at_the_end = at_the_end.unwrap_or(entries.len());
+    let stays = |place: usize, path: &str| match plan.undone_by(path) {
+        Some(step) => place < at_the_end && redo.stays(step),
+        None => redo.stays(path),
+    };
+    let kept = entries.into_iter().enumerate().filter_map(|(place, entry)| match entry.event {
+        Event::StepSucceeded { path, attempt, output, ms, .. } if stays(place, &path) => {
+            Some(Event::StepSucceeded { path, attempt, output, ms, copied: true })
+        }
+        // It was caught: what came after it depends on that.
+        Event::StepFailed { path, attempt, error, ms, retry_at: None, .. } if stays(place, &path) => {
+            Some(Event::StepFailed { path, attempt, error, ms, retry_at: None, copied: true })
+        }
+        _ => None,
+    });
+    kept.collect()
+}
+
+/// The steps that were undone, each with the body of the `try` that it was undone for;
+/// `None` for those that were undone at the end.
+fn undone(plan: &CompiledBlueprint, entries: &[Entry]) -> Vec<(String, Option<String>)> {
+    let mut rollbacks: Vec<&str> = Vec::new();
+    let mut undone = Vec::new();
+    for entry in entries {
+        match &entry.event {
+            Event::Undoing { path, .. } => rollbacks.push(path),
+            Event::StepSucceeded { path, .. } => {
+                let Some(step) = plan.undone_by(path) else { continue };
+                let around = |rollback: &&&str| rollback.is_empty() || is_below(step, rollback);
+                let by = rollbacks.iter().rev().find(around).filter(|rollback| !rollback.is_empty());
+                undone.push((step.to_owned(), by.map(|rollback| format!("{rollback}/body"))));
             }
-            _ => None,
-        })
-        .collect()
+            _ => {}
+        }
+    }
+    undone
+}
+
+fn is_below(path: &str, group: &str) -> bool {
+    path.strip_prefix(group).is_some_and(|rest| rest.starts_with(['/', '~']))
 }
 
 fn start_of(execution: Execution, caller: &str) -> Start {

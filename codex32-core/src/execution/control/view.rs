@@ -48,6 +48,7 @@ impl View {
                 due: None,
                 child: None,
                 copied: false,
+                undone: false,
             });
         }
         &mut self.steps[index]
@@ -66,6 +67,11 @@ impl View {
                 (step.attempt, step.copied) = (attempt, copied);
                 step.output = Some((*output).clone());
                 step.end(StepStatus::Succeeded, at, ms);
+                // Only a step that holds no others has a result and something below it of this name.
+                let undone = path.strip_suffix("/undo").and_then(|step| self.by_path.get(step));
+                if let Some(step) = undone.and_then(|index| self.steps.get_mut(*index)) {
+                    step.undone = true;
+                }
             }
             Event::StepFailed { path, attempt, error, ms, retry_at, copied } => {
                 let step = self.step(&path, at);
@@ -81,10 +87,15 @@ impl View {
             Event::StepSkipped { path } => self.step(&path, at).end(StepStatus::Skipped, at, 0),
             Event::TimerSet { path, due } => self.wait(&path, at, Some(due)),
             Event::ApprovalAsked { path, due, .. } => self.wait(&path, at, due),
-            Event::ChildStarted { path, id, .. } => {
+            Event::ChildStarted { path, id, .. } | Event::ChildContinued { path, next: id, .. } => {
                 let step = self.step(&path, at);
                 step.child = Some(id);
                 step.status = StepStatus::Waiting;
+            }
+            Event::Continued { path, id, .. } => {
+                let step = self.step(&path, at);
+                step.child = Some(id);
+                step.end(StepStatus::Succeeded, at, 0);
             }
             _ => {}
         }

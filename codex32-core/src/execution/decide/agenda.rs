@@ -17,6 +17,8 @@ pub(super) enum Task {
     Enter(FrameId),
     /// A frame ended.
     Done(FrameId, Outcome),
+    /// Undo the next step of a rollback.
+    Undo(FrameId),
 }
 
 impl State {
@@ -28,6 +30,7 @@ impl State {
                 Task::Begin(id) => self.begin(id),
                 Task::Enter(id) => self.enter(id),
                 Task::Done(id, outcome) => self.done(id, outcome),
+                Task::Undo(id) => self.undo_next(id),
             }
         }
     }
@@ -51,7 +54,12 @@ impl State {
     /// Takes an ended frame away and lets its parent go on.
     fn done(&mut self, id: FrameId, outcome: Outcome) {
         let Some(frame) = self.close(id) else { return };
-        let Some(parent_id) = frame.parent else { return self.conclude(outcome, frame.steps) };
+        let Some(parent_id) = frame.parent else {
+            return match frame.kind {
+                FrameKind::Rollback(_) => self.undone(),
+                _ => self.conclude(outcome, frame.steps),
+            };
+        };
         let Some(parent) = self.frames.get_mut(&parent_id) else { return };
         let node = frame.step().map(|step| step.node);
         match &mut parent.kind {
@@ -77,8 +85,12 @@ impl State {
                 if !matches!(step.phase, Phase::Rounds(_)) {
                     parent.steps.extend(frame.steps);
                 }
+                if let (FrameKind::Rollback(rollback), Phase::Trying(trying)) = (frame.kind, &mut step.phase) {
+                    trying.not_undone = rollback.failed;
+                }
                 self.child_done(parent_id, frame.slot, outcome);
             }
+            FrameKind::Rollback(_) => self.undo_done(parent_id, outcome.err()),
         }
     }
 
@@ -93,7 +105,7 @@ impl State {
             Phase::Rounds(_) => self.round_done(id, slot, outcome),
             Phase::Branches(_) => self.branch_done(id, slot, outcome),
             Phase::Trying(_) => self.part_done(id, outcome),
-            Phase::Asked => self.asking_done(id, outcome),
+            Phase::Asked(_) => self.asking_done(id, slot, outcome),
             _ => {}
         }
     }

@@ -17,6 +17,7 @@ impl State {
             return;
         }
         self.now = at;
+        self.entries += 1;
         match event {
             Event::Started { copied } => self.apply_started(*copied),
             Event::StepSucceeded { path, output, copied: true, .. } => self.apply_copied(path, Ok(output.clone())),
@@ -24,6 +25,8 @@ impl State {
             Event::SignalReceived { name, payload, path } => self.apply_signal(name, payload, path),
             Event::TimerFired { path, purpose } if path.is_empty() => self.apply_end_of_time(*purpose),
             Event::CancelRequested { by, reason } => self.apply_cancel(by, reason.as_deref()),
+            Event::Undoing { path, due, .. } if path.is_empty() => self.apply_undoing_all(*due),
+            Event::JournalFull { entries } => self.apply_journal_full(*entries),
             Event::Paused { .. } => self.paused = true,
             Event::Resumed { .. } => self.paused = false,
             Event::Finished { .. } => self.apply_finished(),
@@ -39,7 +42,10 @@ impl State {
     fn apply_to_step(&mut self, id: FrameId, event: &Event) {
         match event {
             Event::StepScheduled { attempt, due, .. } => self.apply_scheduled(id, *attempt, *due),
-            Event::StepSucceeded { output, .. } => self.apply_result(id, Ok(output.clone())),
+            Event::StepSucceeded { output, .. } => {
+                self.remember(id, output);
+                self.apply_result(id, Ok(output.clone()));
+            }
             Event::StepFailed { error, retry_at: None, .. } => self.apply_result(id, Err(error.clone())),
             Event::StepFailed { retry_at: Some(retry_at), .. } => self.apply_backoff(id, *retry_at),
             Event::StepSkipped { .. } => self.apply_result(id, Ok(Arc::new(Value::Null))),
@@ -53,6 +59,13 @@ impl State {
                 self.by_child.remove(child);
                 self.set_phase(id, Phase::New);
             }
+            Event::ChildContinued { id: child, next, .. } => {
+                if self.by_child.remove(child).is_some() {
+                    self.by_child.insert(*next, id);
+                    self.set_phase(id, Phase::Calling(Some(*next)));
+                }
+            }
+            Event::Undoing { .. } => self.apply_undoing(id),
             Event::ApprovalAsked { due, .. } => self.apply_asked(id, *due),
             Event::ApprovalAnswered { answer, .. } => self.apply_answer(id, answer),
             _ => {}
@@ -120,8 +133,9 @@ impl State {
     }
 
     fn apply_backoff(&mut self, id: FrameId, retry_at: Millis) {
-        self.clear_timer(id, Purpose::Timeout);
-        self.clear_timer(id, Purpose::Wait);
+        for purpose in [Purpose::Timeout, Purpose::Wait, Purpose::Remind, Purpose::Escalate] {
+            self.clear_timer(id, purpose);
+        }
         self.leave(id);
         self.written(id, Phase::Backoff);
         self.set_timer(id, retry_at, Purpose::Retry);

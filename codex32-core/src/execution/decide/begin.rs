@@ -20,6 +20,9 @@ impl State {
         if node.kind.is_leaf()
             && let Some(outcome) = self.memo.remove(&*frame.path)
         {
+            if let Ok(output) = &outcome {
+                self.remember(id, output);
+            }
             return self.agenda.push_back(Task::Done(id, outcome));
         }
         match node.guard.as_ref().map(|guard| self.condition(id, guard)) {
@@ -42,12 +45,12 @@ impl State {
             self.set_timer(id, due, Purpose::Timeout);
         }
         let entered = match &node.kind {
-            Kind::Use { .. } | Kind::Run { .. } => self.note(id, Todo::Schedule { due: None }),
+            Kind::Use { .. } | Kind::Run { .. } | Kind::Continue { .. } => self.note(id, Todo::Schedule { due: None }),
             Kind::Call { .. } => self.note(id, Todo::Schedule { due: timeout }),
             Kind::WaitFor(span) => self.note(id, Todo::SetTimer { due: self.now.saturating_add(*span) }),
             Kind::WaitUntil(code) => self.eval(id, code).and_then(|value| self.until(id, code.place, &value)),
             Kind::WaitEvent { timeout, .. } => self.await_event(id, *timeout),
-            Kind::Approval { message, timeout, .. } => self.ask_approval(id, message, *timeout),
+            Kind::Approval(approval) => self.ask_approval(id, &approval.message, approval.timeout),
             Kind::If { condition, then, otherwise } => self.choose_if(id, condition, *then, *otherwise),
             Kind::Switch { on, cases, default } => self.choose_case(id, on, cases, *default),
             Kind::Foreach { items, .. } => self.enter_foreach(id, items),

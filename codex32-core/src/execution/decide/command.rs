@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Run(Work),
     /// Start the child of a `call` step.
     StartChild(Work, Option<Millis>),
+    /// Prepare the execution that this one goes on as.
+    Continue(Work),
+    /// Wait for a signal.
+    AwaitSignal { path: String, idempotency_key: String, due: Option<Millis> },
     /// Wait for an event.
     AwaitEvent {
         path: String,
@@ -49,6 +53,10 @@ pub(crate) enum Command {
     Fail { path: String, attempt: u32, error: Failure, retry_at: Option<Millis> },
     /// A time has come.
     Fire { path: String, purpose: Purpose },
+    /// What was done is undone, in the body of a `try` or altogether.
+    Undo { path: String, error: Failure, due: Option<Millis> },
+    /// The journal has become too long.
+    JournalFull { entries: u64 },
     /// It is over.
     Finish(Finish),
 }
@@ -57,9 +65,10 @@ impl Command {
     /// The entry to write before it is done.
     pub(crate) fn event(&self) -> Event {
         match self {
-            Command::Run(work) => scheduled(work, None),
+            Command::Run(work) | Command::Continue(work) => scheduled(work, None),
             Command::StartChild(work, due) => scheduled(work, *due),
-            Command::AwaitEvent { path, idempotency_key, due, .. } => Event::StepScheduled {
+            Command::AwaitSignal { path, idempotency_key, due }
+            | Command::AwaitEvent { path, idempotency_key, due, .. } => Event::StepScheduled {
                 path: path.clone(),
                 attempt: 1,
                 idempotency_key: idempotency_key.clone(),
@@ -85,6 +94,10 @@ impl Command {
                 retry_at: *retry_at,
                 copied: false,
             },
+            Command::Undo { path, error, due } => {
+                Event::Undoing { path: path.clone(), error: error.clone(), due: *due }
+            }
+            Command::JournalFull { entries } => Event::JournalFull { entries: *entries },
             Command::Fire { path, purpose } => Event::TimerFired { path: path.clone(), purpose: *purpose },
             Command::Finish(finish) => {
                 Event::Finished { status: finish.status, output: finish.output.clone(), error: finish.error.clone() }

@@ -19,10 +19,22 @@ impl State {
             message = format!("{message}: {reason}");
         }
         let failure = Failure::at("", &Error::new(Code::Cancelled, message));
+        if self.undoing.is_some() {
+            return self.cancel_undoing();
+        }
         if matches!(self.ending, Some((Status::Cancelled, _))) {
-            return self.end_now();
+            self.close_all();
+            self.give_up_undoing(Code::Cancelled, "the execution was cancelled again before it was undone");
+            return self.conclude(Err(failure), BTreeMap::new());
         }
         self.end(Status::Cancelled, failure);
+    }
+
+    /// The journal has become too long.
+    pub(super) fn apply_journal_full(&mut self, entries: u64) {
+        let message = format!("the journal of the execution has {entries} entries, which is the limit");
+        let hint = "end it with a `continue` step now and then, and go on as a new execution";
+        self.end(Status::Failed, Failure::at("", &Error::new(Code::TooLarge, message).hint(hint)));
     }
 
     /// The time of the execution, or of what still runs at its end, is up.
@@ -33,7 +45,15 @@ impl State {
                 let error = Error::new(Code::Timeout, "the execution took longer than its timeout");
                 self.end(Status::Failed, Failure::at("", &error));
             }
-            Purpose::Bound => self.end_now(),
+            Purpose::Bound if self.undoing.is_some() => {
+                self.stop_undoing(Code::Timeout, "the time for undoing was over");
+            }
+            Purpose::Bound => {
+                self.close_all();
+                if let Some((_, failure)) = self.ending.clone() {
+                    self.conclude(Err(failure), BTreeMap::new());
+                }
+            }
             _ => {}
         }
     }
@@ -50,13 +70,11 @@ impl State {
         }
     }
 
-    /// Ends without running what `finally` holds.
-    fn end_now(&mut self) {
-        let Some((_, failure)) = self.ending.clone() else { return };
+    /// Ends everything without running what `finally` holds.
+    fn close_all(&mut self) {
         if let Some(root) = self.root {
             self.close(root);
         }
-        self.conclude(Err(failure), BTreeMap::new());
     }
 
     /// All steps are done: works out how the execution ends.
@@ -64,14 +82,15 @@ impl State {
         self.timers.clear();
         self.agenda.clear();
         let failed = |failure| Finish { status: Status::Failed, output: None, error: Some(failure) };
-        self.result = Some(match (&self.ending, outcome) {
+        let finish = match (&self.ending, outcome) {
             (Some((status, failure)), _) => Finish { status: *status, output: None, error: Some(failure.clone()) },
             (None, Err(failure)) => failed(failure),
             (None, Ok(last)) => match self.output(last, steps) {
                 Ok(output) => Finish { status: Status::Succeeded, output: Some(output), error: None },
                 Err(failure) => failed(failure),
             },
-        });
+        };
+        self.end_with(finish);
     }
 
     fn output(&self, last: Shared, steps: BTreeMap<String, Shared>) -> Outcome {
@@ -100,9 +119,9 @@ impl State {
     pub(super) fn apply_finished(&mut self) {
         self.finished = true;
         self.result = None;
-        if let Some(root) = self.root {
-            self.close(root);
-        }
+        self.close_all();
+        self.undoable.clear();
+        self.undoing = None;
         self.timers.clear();
         self.ready.clear();
         self.signals.clear();

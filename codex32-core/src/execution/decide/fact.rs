@@ -22,6 +22,10 @@ pub(crate) enum Fact {
     ChildStarted { path: String, attempt: u32, id: ExecutionId },
     /// A child is done.
     ChildFinished { id: ExecutionId, status: Status, output: Option<Value>, error: Option<Failure> },
+    /// A child goes on as another execution.
+    ChildContinued { id: ExecutionId, next: ExecutionId },
+    /// The execution that this one goes on as is ready to be stored.
+    Continued { path: String, attempt: u32, id: ExecutionId },
     /// Someone sent a signal.
     Signal { name: String, payload: Value },
     /// An event came that a step waits for; its filter was satisfied.
@@ -54,7 +58,21 @@ impl State {
             Fact::ChildStarted { path, attempt, id } if self.is_current(&path, attempt) => {
                 vec![Event::ChildStarted { path, attempt, id }]
             }
-            Fact::Succeeded { .. } | Fact::Failed { .. } | Fact::ChildStarted { .. } => Vec::new(),
+            Fact::Continued { path, attempt, id } if self.is_current(&path, attempt) => {
+                let finished = Event::Finished { status: Status::Succeeded, output: Some(State::null()), error: None };
+                vec![Event::Continued { path, attempt, id }, finished]
+            }
+            Fact::Succeeded { .. } | Fact::Failed { .. } | Fact::ChildStarted { .. } | Fact::Continued { .. } => {
+                Vec::new()
+            }
+            Fact::ChildContinued { id, next } => {
+                let frame = self.by_child.get(&id).and_then(|frame| self.frames.get(frame));
+                let waits = frame.filter(|frame| frame.step().is_some_and(|step| step.todo.is_none()));
+                waits
+                    .map(|frame| Event::ChildContinued { path: frame.path.to_string(), id, next })
+                    .into_iter()
+                    .collect()
+            }
             Fact::ChildFinished { id, status, output, error } => self.child_finished(id, status, output, error),
             Fact::Signal { name, payload } => {
                 vec![Event::SignalReceived { name, payload: Arc::new(payload), path: String::new() }]
@@ -62,7 +80,7 @@ impl State {
             Fact::Event { path, name, payload } if self.phase_at(&path, |p| matches!(p, Phase::Awaiting)) => {
                 vec![Event::SignalReceived { name, payload: Arc::new(payload), path }]
             }
-            Fact::Answered { path, answer } if self.phase_at(&path, |p| matches!(p, Phase::Asked)) => {
+            Fact::Answered { path, answer } if self.phase_at(&path, |p| matches!(p, Phase::Asked(_))) => {
                 vec![Event::ApprovalAnswered { path, answer }]
             }
             Fact::Event { .. } | Fact::Answered { .. } => Vec::new(),
@@ -107,7 +125,12 @@ impl State {
 
     fn child_failed(&self, id: FrameId, path: &str, attempt: u32, error: Option<Failure>) -> Event {
         let mut failure = match error {
-            Some(failure) => Failure { message: format!("the called bot failed: {}", failure.message), ..failure },
+            Some(failure) => Failure {
+                message: format!("the called bot failed: {}", failure.message),
+                // Its steps are not those of this execution.
+                not_undone: Vec::new(),
+                ..failure
+            },
             None => Failure::at(path, &Error::new(Code::Failed, "the called bot failed")),
         };
         path.clone_into(&mut failure.step);

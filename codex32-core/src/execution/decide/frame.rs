@@ -2,6 +2,7 @@
 
 use super::super::entry::{Failure, Purpose, Shared};
 use super::super::plan::{BlockId, NodeId};
+use super::undo::{NotUndoneSteps, Undoable};
 use crate::clock::Millis;
 use crate::id::ExecutionId;
 use serde_json::Value;
@@ -33,8 +34,23 @@ pub(super) struct Frame {
 
 #[derive(Debug)]
 pub(super) enum FrameKind {
-    Block { block: BlockId, next: usize, last: Shared },
+    Block {
+        block: BlockId,
+        next: usize,
+        last: Shared,
+    },
     Step(Box<StepFrame>),
+    /// Steps are being undone, one after the other.
+    Rollback(Box<Rollback>),
+}
+
+/// Steps that are being undone.
+#[derive(Debug)]
+pub(super) struct Rollback {
+    /// In the order of their success: the last comes first.
+    pub(super) left: Vec<Undoable>,
+    pub(super) current: Option<Undoable>,
+    pub(super) failed: NotUndoneSteps,
 }
 
 /// An open step.
@@ -62,6 +78,10 @@ pub(super) enum Todo {
         message: String,
         due: Option<Millis>,
     },
+    /// That the body of a `try` is being undone.
+    Undo {
+        error: Failure,
+    },
     Skip,
     Succeed(Shared),
     Fail {
@@ -86,13 +106,23 @@ pub(super) enum Phase {
     /// It waits for an event or a signal.
     Awaiting,
     /// It waits for people.
-    Asked,
+    Asked(Asked),
     /// The way of an `if` or `switch`.
     Way,
     Rounds(Rounds),
     /// The branches of a `parallel` and what they gave.
     Branches(Vec<Shared>),
     Trying(Trying),
+}
+
+/// An approval that nobody has answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) at: Millis,
+    /// How often people were reminded.
+    pub(super) reminded: u32,
+    /// How many others were asked.
+    pub(super) escalated: usize,
 }
 
 /// The rounds of a `foreach`.
@@ -107,13 +137,16 @@ pub(super) struct Rounds {
 #[derive(Debug)]
 pub(super) struct Trying {
     pub(super) part: Part,
-    /// How it ends after `finally`.
+    /// How it ends after `finally`; why its body is being undone.
     pub(super) outcome: Option<Outcome>,
+    /// What could not be undone of its body.
+    pub(super) not_undone: NotUndoneSteps,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Body,
+    Undoing,
     Catch,
     Finally,
 }
@@ -122,14 +155,20 @@ impl Frame {
     pub(super) fn step(&self) -> Option<&StepFrame> {
         match &self.kind {
             FrameKind::Step(step) => Some(step),
-            FrameKind::Block { .. } => None,
+            FrameKind::Block { .. } | FrameKind::Rollback(_) => None,
         }
     }
 
     pub(super) fn step_mut(&mut self) -> Option<&mut StepFrame> {
         match &mut self.kind {
             FrameKind::Step(step) => Some(step),
-            FrameKind::Block { .. } => None,
+            FrameKind::Block { .. } | FrameKind::Rollback(_) => None,
         }
+    }
+
+    /// The frame whose results and variables it sees beside its own. What is undone sees
+    /// what the step has seen, which its frame holds.
+    pub(super) fn outer(&self) -> Option<FrameId> {
+        self.parent.filter(|_| !matches!(self.kind, FrameKind::Rollback(_)))
     }
 }

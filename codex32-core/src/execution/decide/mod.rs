@@ -14,6 +14,7 @@
 
 mod agenda;
 mod apply;
+mod approval;
 mod attempt;
 mod begin;
 mod branch;
@@ -28,6 +29,7 @@ mod retry;
 mod scope;
 mod timer;
 mod tree;
+mod undo;
 mod unwind;
 mod wait;
 
@@ -44,9 +46,15 @@ use agenda::Task;
 use frame::{Frame, FrameId, Outcome, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use undo::{NotUndoneSteps, Undoable, Undoing};
 
 /// How long `finally` may take once an execution was cancelled or has had its time.
 pub(crate) const FINALLY_BOUND: Millis = 30_000;
+/// How long undoing may take once an execution was cancelled or has had its time.
+pub(crate) const UNDO_BOUND: Millis = 60 * 60 * 1_000;
+/// Entries after which an execution fails, since its journal has to be read back as a whole:
+/// a loop over [`MAX_ITEMS`] fits.
+pub(crate) const MAX_JOURNAL: u64 = 250_000;
 /// Most items of a `foreach`.
 pub(crate) const MAX_ITEMS: usize = 100_000;
 /// Signals that are kept for a step that will wait for them; older ones are forgotten.
@@ -83,6 +91,16 @@ pub(crate) struct State {
     paused: bool,
     /// It is ending: cancelled, or out of time.
     ending: Option<(Status, Failure)>,
+    /// Steps that succeeded and can be undone, by path.
+    undoable: BTreeMap<Arc<str>, Undoable>,
+    /// Counts them.
+    successes: u64,
+    /// All steps are over, and what was done is undone before it ends.
+    undoing: Option<Undoing>,
+    not_undone: NotUndoneSteps,
+    /// Entries applied, and after how many it fails.
+    entries: u64,
+    max_entries: u64,
     result: Option<Finish>,
     finished: bool,
     agenda: VecDeque<Task>,
@@ -111,6 +129,12 @@ impl State {
             started: false,
             paused: false,
             ending: None,
+            undoable: BTreeMap::new(),
+            successes: 0,
+            undoing: None,
+            not_undone: NotUndoneSteps::default(),
+            entries: 0,
+            max_entries: MAX_JOURNAL,
             result: None,
             finished: false,
             agenda: VecDeque::new(),
@@ -142,7 +166,7 @@ impl State {
             || self
                 .frames
                 .values()
-                .any(|frame| frame.step().is_some_and(|step| matches!(step.phase, Phase::Sleeping | Phase::Asked)))
+                .any(|frame| frame.step().is_some_and(|step| matches!(step.phase, Phase::Sleeping | Phase::Asked(_))))
     }
 
     /// Whether the journal has its first entry.
@@ -161,6 +185,18 @@ impl State {
         self.paused
     }
 
+    /// Lets it fail after fewer entries.
+    #[cfg(test)]
+    pub(crate) fn limit_journal(&mut self, entries: u64) {
+        self.max_entries = entries;
+    }
+
+    /// Signals that came and that no step has taken yet, as entries.
+    pub(crate) fn kept_signals(&self) -> Vec<Event> {
+        let signals = self.signals.iter().cloned();
+        signals.map(|(name, payload)| Event::SignalReceived { name, payload, path: String::new() }).collect()
+    }
+
     /// Everything that decides what follows, as text: equal texts, equal futures.
     #[cfg(test)]
     pub(crate) fn snapshot(&self) -> String {
@@ -168,7 +204,8 @@ impl State {
         let memo: BTreeMap<_, _> = self.memo.iter().collect();
         let children: BTreeMap<_, _> = self.by_child.iter().collect();
         let rest = (&self.timers, &self.awaiting, &self.signals, self.paused, &self.ending, &self.result);
-        format!("{frames:#?} {memo:?} {children:?} {rest:?} {} {}", self.finished, self.started)
+        let undo = (&self.undoable, &self.undoing, &self.not_undone, self.entries);
+        format!("{frames:#?} {memo:?} {children:?} {rest:?} {undo:?} {} {}", self.finished, self.started)
     }
 
     /// What has to be done outside because of what was applied, once that is durable.

@@ -17,6 +17,13 @@ impl State {
         if let Some(finish) = &self.result {
             return Some(Command::Finish(finish.clone()));
         }
+        if let Some(undoing) = self.undoing.as_ref().filter(|undoing| !undoing.begun) {
+            let error = undoing.finish.error.clone()?;
+            return Some(Command::Undo { path: String::new(), error, due: undoing.due });
+        }
+        if self.entries >= self.max_entries && self.ending.is_none() && self.undoing.is_none() {
+            return Some(Command::JournalFull { entries: self.entries });
+        }
         if let Some(fire) = self.due(now) {
             return Some(fire);
         }
@@ -47,6 +54,7 @@ impl State {
             Todo::Schedule { due } => return self.schedule(id, due),
             Todo::SetTimer { due } => Command::SetTimer { path, due },
             Todo::Ask { message, due } => Command::AskApproval { path, message, due },
+            Todo::Undo { error } => Command::Undo { path, error, due: None },
             Todo::Skip => Command::Skip { path },
             Todo::Succeed(output) => Command::Succeed { path, attempt, output },
             Todo::Fail { error, retry_at } => Command::Fail { path, attempt, error, retry_at },
@@ -57,6 +65,11 @@ impl State {
         let frame = self.frames.get(&id)?;
         let node = self.plan.node(frame.step()?.node);
         Some(match &node.kind {
+            Kind::WaitEvent { bus: false, .. } => Command::AwaitSignal {
+                path: frame.path.to_string(),
+                idempotency_key: idempotency_key(self.about.id, &frame.path),
+                due,
+            },
             Kind::WaitEvent { event, filter, .. } => Command::AwaitEvent {
                 path: frame.path.to_string(),
                 idempotency_key: idempotency_key(self.about.id, &frame.path),
@@ -66,6 +79,7 @@ impl State {
                 due,
             },
             Kind::Call { .. } => Command::StartChild(self.work(id, node)?, due),
+            Kind::Continue { .. } => Command::Continue(self.work(id, node)?),
             _ => Command::Run(self.work(id, node)?),
         })
     }
@@ -73,18 +87,12 @@ impl State {
     fn work(&self, id: FrameId, node: &Node) -> Option<Work> {
         let frame = self.frames.get(&id)?;
         let step = frame.step()?;
-        let needs = match &node.kind {
-            Kind::Use { with, .. } | Kind::Call { with, .. } => with.needs.clone(),
-            Kind::Run { with, env, .. } => {
-                env.iter().fold(with.needs.clone(), |needs, (_, text)| needs.and(&text.needs))
-            }
-            _ => return None,
-        };
+        let needs = node.kind.needs()?;
         let asks = frame
             .parent
             .and_then(|parent| self.frames.get(&parent))
             .and_then(Frame::step)
-            .is_some_and(|parent| matches!(self.plan.node(parent.node).kind, Kind::Approval { .. }));
+            .is_some_and(|parent| matches!(self.plan.node(parent.node).kind, Kind::Approval(_)));
         Some(Work {
             path: frame.path.to_string(),
             node: step.node,

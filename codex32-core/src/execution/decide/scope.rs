@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::expr::Scope;
 use crate::id::ExecutionId;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What stays the same from the start of an execution to its end.
 #[derive(Debug, Clone)]
@@ -24,27 +24,35 @@ impl State {
         let mut scope = self.about.constants.clone();
         // An object, also where no step has a result yet.
         scope.set("steps", Value::Object(serde_json::Map::new()));
-        let mut bound: BTreeSet<&str> = BTreeSet::new();
+        let (steps, variables) = self.seen(frame, needs);
+        for (name, value) in variables {
+            scope.set_shared(&name, value);
+        }
+        for (id, value) in steps {
+            scope.set_field_shared("steps", &id, value);
+        }
+        scope
+    }
+
+    /// What `needs` names of the results and variables that can be seen at `frame`.
+    pub(super) fn seen(&self, frame: FrameId, needs: &Needs) -> (BTreeMap<String, Shared>, Vec<(String, Shared)>) {
+        let mut variables: Vec<(String, Shared)> = Vec::new();
         let mut at = Some(frame);
         while let Some(frame) = at.and_then(|id| self.frames.get(&id)) {
             for (name, value) in &frame.variables {
                 // The innermost wins.
-                if needs.variables.contains(name) && bound.insert(name) {
-                    scope.set_shared(name, value.clone());
+                if needs.variables.contains(name) && !variables.iter().any(|(bound, _)| bound == name) {
+                    variables.push((name.clone(), value.clone()));
                 }
             }
-            at = frame.parent;
+            at = frame.outer();
         }
-        if needs.all_steps {
-            self.all_steps(frame, &mut scope);
+        let steps = if needs.all_steps {
+            self.all_steps(frame)
         } else {
-            for id in &needs.steps {
-                if let Some(value) = self.result_of(frame, id) {
-                    scope.set_field_shared("steps", id, value);
-                }
-            }
-        }
-        scope
+            needs.steps.iter().filter_map(|id| Some((id.clone(), self.result_of(frame, id)?))).collect()
+        };
+        (steps, variables)
     }
 
     fn result_of(&self, frame: FrameId, id: &str) -> Option<Shared> {
@@ -53,22 +61,21 @@ impl State {
             if let Some(value) = frame.steps.get(id) {
                 return Some(value.clone());
             }
-            at = frame.parent;
+            at = frame.outer();
         }
         None
     }
 
-    fn all_steps(&self, frame: FrameId, scope: &mut Scope) {
-        let mut seen = BTreeSet::new();
+    fn all_steps(&self, frame: FrameId) -> BTreeMap<String, Shared> {
+        let mut steps = BTreeMap::new();
         let mut at = Some(frame);
         while let Some(frame) = at.and_then(|id| self.frames.get(&id)) {
             for (id, value) in &frame.steps {
-                if seen.insert(id.as_str()) {
-                    scope.set_field_shared("steps", id, value.clone());
-                }
+                steps.entry(id.clone()).or_insert_with(|| value.clone());
             }
-            at = frame.parent;
+            at = frame.outer();
         }
+        steps
     }
 
     /// The value of an expression at `frame`.

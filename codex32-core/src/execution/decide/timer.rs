@@ -19,6 +19,8 @@ impl State {
                 self.agenda.push_back(Task::Enter(id));
             }
             Purpose::Timeout => self.time_out(id),
+            Purpose::Remind => self.remind(id),
+            Purpose::Escalate => self.escalate(id),
             Purpose::Wait | Purpose::Retry | Purpose::Bound => {}
         }
     }
@@ -28,7 +30,7 @@ impl State {
         let Some(step) = frame.step() else { return };
         let what = match step.phase {
             Phase::Awaiting => "no event came in time",
-            Phase::Asked => "nobody answered in time",
+            Phase::Asked(_) => "nobody answered in time",
             _ => "it took longer than its timeout",
         };
         let failure = Failure::at(&frame.path, &Error::new(Code::Timeout, what));
@@ -39,7 +41,10 @@ impl State {
                 self.unwind_inside(id, failure);
             }
         } else if !matches!(step.todo, Some(Todo::Succeed(_) | Todo::Fail { .. })) {
-            self.fail_attempt(id, failure);
+            match self.unanswered(id) {
+                Some(output) => self.succeed(id, output),
+                None => self.fail_attempt(id, failure),
+            }
         }
     }
 
@@ -63,10 +68,11 @@ impl State {
                 self.effects.push(super::Effect::CancelChild { id: child });
             }
             Phase::Awaiting => {
-                self.stop_awaiting(id, node);
-                self.effects.push(super::Effect::ForgetWait { path: path.to_string() });
+                if self.stop_awaiting(id, node) {
+                    self.effects.push(super::Effect::ForgetWait { path: path.to_string() });
+                }
             }
-            Phase::Asked => self.effects.push(super::Effect::CloseApproval { path: path.to_string() }),
+            Phase::Asked(_) => self.effects.push(super::Effect::CloseApproval { path: path.to_string() }),
             _ => {}
         }
         for child in children {

@@ -29,15 +29,20 @@ impl State {
 
     /// Opens a step below `parent`.
     pub(super) fn open_step(&mut self, parent: FrameId, path: String, node: NodeId) -> FrameId {
+        self.open_step_in(parent, 0, path, node)
+    }
+
+    /// Opens a step as child number `slot` of `parent`.
+    pub(super) fn open_step_in(&mut self, parent: FrameId, slot: usize, path: String, node: NodeId) -> FrameId {
         let path: Arc<str> = path.into();
         let step = StepFrame { node, attempt: 1, todo: None, phase: Phase::New, timers: Vec::new() };
-        let id = self.insert(Some(parent), 0, path.clone(), FrameKind::Step(Box::new(step)), Vec::new());
+        let id = self.insert(Some(parent), slot, path.clone(), FrameKind::Step(Box::new(step)), Vec::new());
         self.by_path.insert(path, id);
         self.agenda.push_back(Task::Begin(id));
         id
     }
 
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         parent: Option<FrameId>,
         slot: usize,
@@ -66,9 +71,14 @@ impl State {
 
     /// Takes a frame and what is open below it out of the tree. What ran there is not wanted any more.
     pub(super) fn close(&mut self, id: FrameId) -> Option<Frame> {
-        let frame = self.frames.remove(&id)?;
+        let mut frame = self.frames.remove(&id)?;
+        let mut attempt = None;
         for child in &frame.children {
-            self.close(*child);
+            let child = self.close(*child);
+            attempt = child.as_ref().and_then(Frame::step).map(|step| step.attempt);
+        }
+        if let FrameKind::Rollback(rollback) = &mut frame.kind {
+            self.remember_again(rollback, attempt);
         }
         if let Some(parent) = frame.parent.and_then(|parent| self.frames.get_mut(&parent)) {
             parent.children.remove(&id);
@@ -95,10 +105,11 @@ impl State {
                 self.effects.push(Effect::CancelChild { id: *child });
             }
             Phase::Awaiting => {
-                self.stop_awaiting(id, step.node);
-                self.effects.push(Effect::ForgetWait { path: path.to_owned() });
+                if self.stop_awaiting(id, step.node) {
+                    self.effects.push(Effect::ForgetWait { path: path.to_owned() });
+                }
             }
-            Phase::Asked => self.effects.push(Effect::CloseApproval { path: path.to_owned() }),
+            Phase::Asked(_) => self.effects.push(Effect::CloseApproval { path: path.to_owned() }),
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 
 use super::super::entry::Failure;
 use super::State;
-use super::frame::{FrameId, Part};
+use super::frame::{FrameId, FrameKind, Part};
 
 impl State {
     /// Ends everything inside a step with `failure`, then the step itself.
@@ -20,10 +20,13 @@ impl State {
     /// Ends an open frame with `failure`. It is closed at once, or stays for its `finally`.
     pub(super) fn unwind(&mut self, id: FrameId, failure: &Failure) {
         let Some(frame) = self.frames.get_mut(&id) else { return };
+        if matches!(frame.kind, FrameKind::Rollback(_)) {
+            return;
+        }
         frame.unwinding = Some(failure.clone());
         let children: Vec<FrameId> = frame.children.iter().copied().collect();
-        // What runs in a `finally` already is let to its end.
-        if !matches!(self.parts(id), Some((Part::Finally, ..))) {
+        // What runs in a `finally` already, or is being undone, is let to its end.
+        if !matches!(self.parts(id), Some((Part::Finally | Part::Undoing, ..))) {
             for child in children {
                 self.unwind(child, failure);
             }

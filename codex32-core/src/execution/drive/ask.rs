@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 /// A token for the question of `work`, its hash noted in `commit`. Gives the path and the token.
 pub(super) fn mint(work: &Work, commit: &mut Commit) -> (String, String) {
     let token = hex::encode(rand::rng().random::<[u8; 32]>());
-    // The question is the step `PATH/ask`, in a later attempt `PATH~N/ask`.
-    let asking = work.path.strip_suffix("/ask").unwrap_or(&work.path);
+    // The question is the step `PATH/ask` (a reminder `PATH/remind0`), in a later attempt `PATH~N/ask`.
+    let asking = work.path.rsplit_once('/').map_or(&*work.path, |(asking, _)| asking);
     let path = match asking.rsplit_once('~') {
         Some((path, attempt)) if attempt.bytes().all(|b| b.is_ascii_digit()) => path,
         _ => asking,

@@ -12,6 +12,7 @@ mod park;
 mod perform;
 mod round;
 mod run;
+mod successor;
 mod write;
 
 pub(crate) use ask::hash as hash_token;

@@ -29,7 +29,9 @@ impl Driver {
     /// Starts what the last round has recorded.
     pub(super) fn perform(&mut self, mut tokens: Tokens) {
         for command in std::mem::take(&mut self.dispatch) {
-            let (Command::Run(work) | Command::StartChild(work, _)) = &command else { continue };
+            let (Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work)) = &command else {
+                continue;
+            };
             if !self.state.is_current(&work.path, work.attempt) {
                 continue;
             }
@@ -42,6 +44,7 @@ impl Driver {
                     self.tasks.spawn(attempt.perform())
                 }
                 Command::StartChild(work, _) => self.tasks.spawn(self.calling(work)),
+                Command::Continue(work) => self.tasks.spawn(self.continuing(work)),
                 _ => continue,
             };
             self.running.insert(task.id(), Running { path, attempt, cancel });

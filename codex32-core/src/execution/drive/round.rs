@@ -25,7 +25,10 @@ impl Driver {
         commit.last_seq = commit.lines.last().map_or(self.seq, |line| line.seq);
         let mut children: HashMap<ExecutionId, _> = news.children.into_iter().map(|new| (new.id, new)).collect();
         let was_paused = self.state.is_paused();
-        for fact in news.facts {
+        // Behind the end nothing is taken: what came with it goes on to the next execution.
+        let mut facts = news.facts;
+        facts.sort_by_key(|fact| matches!(fact, Fact::Continued { .. }));
+        for fact in facts {
             self.take(now, fact, &mut commit, &mut children);
         }
         if !self.draining {
@@ -77,6 +80,7 @@ impl Driver {
             children: Vec::new(),
             cancel: Vec::new(),
             ended: None,
+            successor: None,
         }
     }
 
@@ -89,8 +93,14 @@ impl Driver {
         children: &mut HashMap<ExecutionId, crate::execution::store::New>,
     ) {
         for event in self.state.facts(now, fact) {
-            if let Event::ChildStarted { id, .. } = &event {
-                commit.children.extend(children.remove(id));
+            match &event {
+                Event::ChildStarted { id, .. } => commit.children.extend(children.remove(id)),
+                Event::Continued { id, .. } => commit.successor = children.remove(id).map(|new| self.succeeding(new)),
+                Event::Finished { status, output, error } => {
+                    let (status, output, error) = (*status, output.clone(), error.clone());
+                    commit.ended = Some(ended(&self.row, now, Finish { status, output, error }));
+                }
+                _ => {}
             }
             self.append(now, event, commit);
         }
@@ -106,7 +116,7 @@ impl Driver {
     fn decide(&mut self, now: Millis, command: Command, commit: &mut Commit) {
         self.append(now, command.event(), commit);
         match command {
-            Command::Run(_) | Command::StartChild(..) => self.dispatch.push(command),
+            Command::Run(_) | Command::StartChild(..) | Command::Continue(_) => self.dispatch.push(command),
             Command::AwaitEvent { path, event, filter, scope, .. } => commit.waits.push(EventWait {
                 execution: commit.id,
                 path,

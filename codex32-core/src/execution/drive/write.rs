@@ -31,7 +31,9 @@ impl Driver {
                 self.permit = None;
                 self.inner.has_room();
             }
-            let end = commit.ended.as_ref().and_then(|ended| self.end(ended));
+            // Of one that goes on as another, the rows say more.
+            let ended = commit.ended.as_ref().filter(|_| commit.successor.is_none());
+            let end = ended.and_then(|ended| self.end(ended));
             self.inner.tell(&commit, end);
         }
         exit
@@ -114,6 +116,7 @@ pub(super) async fn give_up(inner: &Inner, row: &executions::Model, error: Error
         children: Vec::new(),
         cancel: Vec::new(),
         ended: Some(ended(row, now, finish)),
+        successor: None,
     };
     let commit = Arc::new(commit);
     match write(inner, &commit).await {

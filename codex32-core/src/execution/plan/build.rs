@@ -1,8 +1,8 @@
 //! From a blueprint to its compiled form.
 
 use super::code::{Code, Text};
-use super::{BlockId, CompiledBlueprint, Kind, Node, NodeId};
-use crate::blueprint::{Ask, Blueprint, Case, Span, Step, StepKind, Wait};
+use super::{Approval, BlockId, CompiledBlueprint, Kind, Node, NodeId, Remind};
+use crate::blueprint::{ApprovalWait, Ask, Blueprint, Case, Retry, Span, Step, StepKind, Undo, Wait};
 use crate::clock::Millis;
 use crate::error::{Error, Fault, Result};
 use crate::expr::ExprError;
@@ -56,7 +56,11 @@ impl Builder {
     /// `None` where it has a fault, which is noted.
     fn step(&mut self, step: &Step) -> Option<NodeId> {
         let guard = step.guard.as_ref().map(|source| self.code(source, "if", &step.id));
-        let (kind, inside) = self.kind(step);
+        let (kind, inside) = self.kind(&step.kind, &step.id);
+        let undo = match step.undo.as_deref() {
+            Some(undo) => Some(self.undo(undo, &step.id)?),
+            None => None,
+        };
         let guard = match guard {
             Some(None) => return None,
             Some(Some(guard)) => Some(guard),
@@ -65,18 +69,38 @@ impl Builder {
         self.nodes.push(Node {
             id: step.id.clone(),
             guard,
-            retry: step.retry.clone(),
+            retry: match &step.kind {
+                // A bot without an end must not end because a database was busy.
+                StepKind::Continue { .. } => Some(Retry { attempts: 100, ..Retry::default() }),
+                _ => step.retry.clone(),
+            },
             timeout: step.timeout.map(millis),
+            undo,
             kind: kind?,
             inside,
         });
         Some(self.nodes.len() - 1)
     }
 
-    fn kind(&mut self, step: &Step) -> (Option<Kind>, Vec<String>) {
-        let id = &step.id;
+    /// The step that undoes another; it stands in no block.
+    fn undo(&mut self, undo: &Undo, id: &str) -> Option<NodeId> {
+        let kind = self.kind(&undo.kind, id).0?;
+        self.nodes.push(Node {
+            id: "undo".to_owned(),
+            guard: None,
+            // What was done must not stay done because a server was busy.
+            retry: Some(undo.retry.clone().unwrap_or_default()),
+            timeout: undo.timeout.map(millis),
+            undo: None,
+            kind,
+            inside: Vec::new(),
+        });
+        Some(self.nodes.len() - 1)
+    }
+
+    fn kind(&mut self, kind: &StepKind, id: &str) -> (Option<Kind>, Vec<String>) {
         let leaf = |kind| (kind, Vec::new());
-        match &step.kind {
+        match kind {
             StepKind::Use { action, with, connection } => leaf(self.action(action, with, connection.as_deref(), id)),
             StepKind::Run { language, source, with, env } => {
                 let with = self.text(with, "with", id);
@@ -99,13 +123,15 @@ impl Builder {
             StepKind::Fail { message } => {
                 leaf(self.text(&Value::from(message.as_str()), "fail", id).map(|message| Kind::Fail { message }))
             }
-            _ => self.control(step),
+            StepKind::Continue { input } => {
+                leaf(self.text(input, "continue", id).map(|input| Kind::Continue { input }))
+            }
+            _ => self.control(kind, id),
         }
     }
 
-    fn control(&mut self, step: &Step) -> (Option<Kind>, Vec<String>) {
-        let id = &step.id;
-        match &step.kind {
+    fn control(&mut self, kind: &StepKind, id: &str) -> (Option<Kind>, Vec<String>) {
+        match kind {
             StepKind::If { condition, then, otherwise } => {
                 let condition = self.code(condition, "if", id);
                 let (then, mut inside) = self.block(then);
@@ -167,33 +193,59 @@ impl Builder {
         Some(match wait {
             Wait::For(span) => Kind::WaitFor(millis(*span)),
             Wait::Until(source) => Kind::WaitUntil(self.code(source, "until", id)?),
-            Wait::Event { event, filter, timeout } => {
+            Wait::Event { event: name, filter, timeout } | Wait::Signal { signal: name, filter, timeout } => {
                 let filter = match filter {
                     Some(source) => Some(self.code(source, "where", id)?),
                     None => None,
                 };
-                Kind::WaitEvent { event: event.clone(), filter, timeout: timeout.map(millis) }
+                let bus = matches!(wait, Wait::Event { .. });
+                Kind::WaitEvent { event: name.clone(), bus, filter, timeout: timeout.map(millis) }
             }
-            Wait::Approval { message, ask, timeout } => {
-                let message = self.text(&Value::from(message.as_str()), "approval", id)?;
-                let ask = match ask.as_deref() {
-                    Some(ask) => Some(self.ask(ask, id)?),
-                    None => None,
-                };
-                Kind::Approval { message, ask, timeout: timeout.map(millis) }
-            }
+            Wait::Approval(wait) => Kind::Approval(Box::new(self.approval(wait, id)?)),
         })
     }
 
-    /// The step that asks people; it stands in no block.
+    fn approval(&mut self, wait: &ApprovalWait, id: &str) -> Option<Approval> {
+        let message = self.text(&Value::from(wait.message.as_str()), "approval", id)?;
+        let ask = match &wait.ask {
+            Some(ask) => Some(self.ask(ask, id)?),
+            None => None,
+        };
+        let remind = match &wait.remind {
+            Some(remind) => {
+                let again = match &remind.ask {
+                    Some(ask) => Some(self.ask(ask, id)?),
+                    None => ask,
+                };
+                // Who is not asked cannot be reminded.
+                again.map(|ask| Remind { every: millis(remind.every).max(1), times: remind.times, ask })
+            }
+            None => None,
+        };
+        let mut escalate = Vec::with_capacity(wait.escalate.len());
+        for escalation in &wait.escalate {
+            escalate.push((millis(escalation.after), self.ask(&escalation.ask, id)?));
+        }
+        Some(Approval {
+            message,
+            ask,
+            remind,
+            escalate,
+            timeout: wait.timeout.map(millis),
+            on_timeout: wait.on_timeout,
+        })
+    }
+
+    /// A step that asks people; it stands in no block.
     fn ask(&mut self, ask: &Ask, id: &str) -> Option<NodeId> {
         let kind = self.action(&ask.action, &ask.with, ask.connection.as_deref(), id)?;
         self.nodes.push(Node {
             id: "ask".to_owned(),
             guard: None,
             // People must not miss the question because a mail server was busy.
-            retry: Some(crate::blueprint::Retry::default()),
+            retry: Some(Retry::default()),
             timeout: None,
+            undo: None,
             kind,
             inside: Vec::new(),
         });

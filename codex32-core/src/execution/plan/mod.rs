@@ -8,10 +8,10 @@ mod code;
 mod order;
 
 pub(crate) use code::{Code, Needs, Text};
-pub(crate) use order::is_before;
+pub(crate) use order::Redo;
 
 use super::entry::Shared;
-use crate::blueprint::{Blueprint, Language, Retry, Source};
+use crate::blueprint::{Blueprint, Language, OnTimeout, Retry, Source};
 use crate::clock::Millis;
 use crate::error::Result;
 use std::sync::Arc;
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) guard: Option<Code>,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Millis>,
+    /// The step that takes back what this one did; it stands in no block.
+    pub(crate) undo: Option<NodeId>,
     pub(crate) kind: Kind,
     /// The ids of the steps inside that are visible behind it. Those in the rounds of a
     /// `foreach` are not: there are many of each.
@@ -49,19 +51,82 @@ pub(crate) struct Node {
 /// What a step does.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Use { action: String, with: Text, connection: String },
-    Run { language: Language, source: Source, with: Text, env: Vec<(String, Text)> },
-    Call { bot: String, with: Text, wait: bool },
+    Use {
+        action: String,
+        with: Text,
+        connection: String,
+    },
+    Run {
+        language: Language,
+        source: Source,
+        with: Text,
+        env: Vec<(String, Text)>,
+    },
+    Call {
+        bot: String,
+        with: Text,
+        wait: bool,
+    },
     WaitFor(Millis),
     WaitUntil(Code),
-    WaitEvent { event: String, filter: Option<Code>, timeout: Option<Millis> },
-    Approval { message: Text, ask: Option<NodeId>, timeout: Option<Millis> },
-    If { condition: Code, then: BlockId, otherwise: BlockId },
-    Switch { on: Code, cases: Vec<(Shared, BlockId)>, default: BlockId },
-    Foreach { items: Code, bind: String, concurrency: usize, body: BlockId },
-    Parallel { branches: Vec<(String, BlockId)> },
-    Try { body: BlockId, catch: Option<BlockId>, finally: Option<BlockId> },
-    Fail { message: Text },
+    /// `bus`: an event on the bus counts; else only what is sent to the execution.
+    WaitEvent {
+        event: String,
+        bus: bool,
+        filter: Option<Code>,
+        timeout: Option<Millis>,
+    },
+    Approval(Box<Approval>),
+    If {
+        condition: Code,
+        then: BlockId,
+        otherwise: BlockId,
+    },
+    Switch {
+        on: Code,
+        cases: Vec<(Shared, BlockId)>,
+        default: BlockId,
+    },
+    Foreach {
+        items: Code,
+        bind: String,
+        concurrency: usize,
+        body: BlockId,
+    },
+    Parallel {
+        branches: Vec<(String, BlockId)>,
+    },
+    Try {
+        body: BlockId,
+        catch: Option<BlockId>,
+        finally: Option<BlockId>,
+    },
+    Fail {
+        message: Text,
+    },
+    Continue {
+        input: Text,
+    },
+}
+
+/// A wait for somebody's yes or no. The steps that ask stand in no block.
+#[derive(Debug)]
+pub(crate) struct Approval {
+    pub(crate) message: Text,
+    pub(crate) ask: Option<NodeId>,
+    pub(crate) remind: Option<Remind>,
+    /// How long after the question, and the step that asks.
+    pub(crate) escalate: Vec<(Millis, NodeId)>,
+    pub(crate) timeout: Option<Millis>,
+    pub(crate) on_timeout: OnTimeout,
+}
+
+/// Asking again.
+#[derive(Debug)]
+pub(crate) struct Remind {
+    pub(crate) every: Millis,
+    pub(crate) times: u32,
+    pub(crate) ask: NodeId,
 }
 
 impl Kind {
@@ -71,6 +136,17 @@ impl Kind {
             self,
             Kind::If { .. } | Kind::Switch { .. } | Kind::Foreach { .. } | Kind::Parallel { .. } | Kind::Try { .. }
         )
+    }
+
+    /// What the input of a step reads that does something outside; `None` for other steps.
+    pub(crate) fn needs(&self) -> Option<Needs> {
+        Some(match self {
+            Kind::Use { with, .. } | Kind::Call { with, .. } | Kind::Continue { input: with } => with.needs.clone(),
+            Kind::Run { with, env, .. } => {
+                env.iter().fold(with.needs.clone(), |needs, (_, text)| needs.and(&text.needs))
+            }
+            _ => return None,
+        })
     }
 }
 
@@ -93,6 +169,12 @@ impl CompiledBlueprint {
 
     pub(crate) fn root(&self) -> BlockId {
         self.root
+    }
+
+    /// The path of the step that the one at `path` undoes; `None` where it undoes none.
+    pub(crate) fn undone_by<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let step = path.strip_suffix("/undo")?;
+        order::undoable(self, step).then_some(step)
     }
 
     /// Whether there is a step at `path`, as far as the blueprint tells.

@@ -1,9 +1,10 @@
 //! Which steps come before which: what a retry from a chosen step may take over.
 
 use super::{BlockId, CompiledBlueprint, Kind, NodeId};
+use std::collections::BTreeMap;
 
 /// A place in the tree of a path: which child of which container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     /// The n-th step of a list.
     Step(usize),
@@ -15,6 +16,11 @@ enum Place {
 
 /// The places from the root down to `path`, or `None` where the blueprint has no such path.
 fn places(plan: &CompiledBlueprint, path: &str) -> Option<Vec<Place>> {
+    walk(plan, path).map(|(places, _)| places)
+}
+
+/// The same, with the step that the path ends at.
+fn walk(plan: &CompiledBlueprint, path: &str) -> Option<(Vec<Place>, Option<NodeId>)> {
     let mut places = Vec::new();
     let mut block = Some(plan.root());
     let mut node: Option<NodeId> = None;
@@ -33,9 +39,15 @@ fn places(plan: &CompiledBlueprint, path: &str) -> Option<Vec<Place>> {
             let (part, inside) = part(plan, node?, segment)?;
             places.push(Place::Part(part));
             block = inside;
+            node = node.filter(|_| inside.is_none());
         }
     }
-    Some(places)
+    Some((places, node.filter(|_| block.is_none())))
+}
+
+/// Whether the step at `path` has an `undo`.
+pub(super) fn undoable(plan: &CompiledBlueprint, path: &str) -> bool {
+    walk(plan, path).and_then(|(_, node)| node).is_some_and(|node| plan.node(node).undo.is_some())
 }
 
 /// `each[3]` and `par.a` are a step and what is beside others in it; `id~2` is a later attempt of `id`.
@@ -69,7 +81,7 @@ fn part(plan: &CompiledBlueprint, node: NodeId, segment: &str) -> Option<(usize,
         (Kind::Try { body, .. }, "body") => Some((0, Some(*body))),
         (Kind::Try { catch, .. }, "catch") => catch.map(|block| (1, Some(block))),
         (Kind::Try { finally, .. }, "finally") => finally.map(|block| (2, Some(block))),
-        (Kind::Approval { ask: Some(_), .. }, "ask") => Some((0, None)),
+        (Kind::Approval(approval), "ask") if approval.ask.is_some() => Some((0, None)),
         _ => None,
     }
 }
@@ -78,20 +90,59 @@ pub(super) fn find(plan: &CompiledBlueprint, path: &str) -> Option<()> {
     places(plan, path).map(|_| ())
 }
 
-/// Whether what happened at `path` stays true when everything from `from` on is done again.
-pub(crate) fn is_before(plan: &CompiledBlueprint, path: &str, from: &str) -> bool {
-    let (Some(path), Some(from)) = (places(plan, path), places(plan, from)) else { return false };
-    for (mine, theirs) in path.iter().zip(&from) {
-        match (mine, theirs) {
-            (a, b) if a == b => {}
-            (Place::Step(a), Place::Step(b)) | (Place::Part(a), Place::Part(b)) => return a < b,
-            // What runs beside it does not depend on it.
-            (Place::Beside(_), Place::Beside(_)) => return true,
-            _ => return false,
-        }
+/// Steps from which on everything is done again.
+#[derive(Debug)]
+pub(crate) struct Redo<'p> {
+    plan: &'p CompiledBlueprint,
+    from: Branch,
+}
+
+/// The places of those steps, as a tree.
+#[derive(Debug, Default)]
+struct Branch {
+    /// One of them stands here.
+    ends: bool,
+    below: BTreeMap<Place, Branch>,
+}
+
+impl<'p> Redo<'p> {
+    /// Nothing is done again yet.
+    pub(crate) fn new(plan: &'p CompiledBlueprint) -> Redo<'p> {
+        Redo { plan, from: Branch::default() }
     }
-    // One lies within the other, or they are the same.
-    false
+
+    /// Everything from the step at `path` on is done again.
+    pub(crate) fn add(&mut self, path: &str) {
+        let places = places(self.plan, path).unwrap_or_default();
+        let mut at = &mut self.from;
+        for place in places {
+            at = at.below.entry(place).or_default();
+        }
+        at.ends = true;
+    }
+
+    /// Whether what happened at `path` stays true beside that. In a time that does not
+    /// grow with the number of steps that are done again.
+    pub(crate) fn stays(&self, path: &str) -> bool {
+        let Some(places) = places(self.plan, path) else { return false };
+        let mut at = &self.from;
+        for place in &places {
+            if at.ends {
+                return false;
+            }
+            // What runs beside it does not depend on it.
+            let beside = matches!(place, Place::Beside(_));
+            if !beside && at.below.first_key_value().is_some_and(|(first, _)| first < place) {
+                return false;
+            }
+            match at.below.get(place) {
+                Some(next) => at = next,
+                None => return true,
+            }
+        }
+        // One lies within the other, or they are the same.
+        !at.ends && at.below.is_empty()
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +165,11 @@ mod tests {
             step("last"),
         ];
         let plan = CompiledBlueprint::compile(&blueprints::bot(steps)).unwrap();
-        let before = |path: &str, from: &str| is_before(&plan, path, from);
+        let before = |path: &str, from: &str| {
+            let mut redo = Redo::new(&plan);
+            redo.add(from);
+            redo.stays(path)
+        };
         assert!(before("one", "par.a/x"));
         assert!(!before("par.a/x", "one"));
         assert!(!before("one", "one"));
@@ -127,5 +182,36 @@ mod tests {
         assert!(!before("each[0]/r2", "each[0]/r1"));
         assert!(!before("last", "each[0]/r1"));
         assert!(!before("nowhere", "last"));
+    }
+
+    #[test]
+    fn what_stays_is_before_all_that_is_done_again() {
+        let steps = vec![
+            step("one"),
+            blueprints::foreach("each", "input.items", 2, vec![step("r1"), step("r2")]),
+            step("last"),
+        ];
+        let plan = CompiledBlueprint::compile(&blueprints::bot(steps)).unwrap();
+        let mut redo = Redo::new(&plan);
+        assert!(redo.stays("one") && redo.stays("last"), "nothing is done again");
+        redo.add("last");
+        assert!(redo.stays("each[7]/r2") && !redo.stays("last"));
+        redo.add("each[3]/r2");
+        assert!(redo.stays("each[3]/r1") && redo.stays("each[4]/r2") && redo.stays("one"));
+        assert!(!redo.stays("each[3]/r2") && !redo.stays("each"));
+        redo.add("one");
+        assert!(!redo.stays("each[4]/r2"));
+    }
+
+    #[test]
+    fn an_undo_is_told_from_a_step_of_that_name() {
+        let undone = blueprints::undone(step("a"), step("x"));
+        let steps = vec![undone, blueprints::branch("i", "true", vec![step("undo")], vec![]), step("plain")];
+        let plan = CompiledBlueprint::compile(&blueprints::bot(steps)).unwrap();
+        assert_eq!(plan.undone_by("a/undo"), Some("a"));
+        for other in ["i/then/undo", "plain/undo", "a", "undo", "a/undo/undo"] {
+            assert_eq!(plan.undone_by(other), None, "{other}");
+        }
+        assert!(!plan.has_path("a/undo"));
     }
 }

@@ -7,7 +7,7 @@ use super::super::types::{Line, Status};
 use super::batch::{Write, Written};
 use super::start::{New, insert_untold};
 use super::waits::EventWait;
-use super::{Store, approvals, signals, waits};
+use super::{Store, approvals, chain, signals, waits};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
 use crate::event::Announcement;
@@ -46,6 +46,8 @@ pub(crate) struct Commit {
     /// Children that are not wanted any more.
     pub(crate) cancel: Vec<ExecutionId>,
     pub(crate) ended: Option<Ended>,
+    /// The execution that goes on where this one ends.
+    pub(crate) successor: Option<New>,
 }
 
 /// An approval that is asked for.
@@ -76,9 +78,9 @@ impl Commit {
     /// stay as it is; no more than one statement takes.
     pub(super) fn only_adds(&self) -> bool {
         let Commit {
-            lines, taken, status, asked, tokens, waits, forget, close, children, cancel, ended, entries, ..
+            lines, taken, status, asked, tokens, waits, forget, close, children, cancel, ended, entries, successor, ..
         } = self;
-        let quiet = lines.is_empty() && taken.is_empty() && status.is_none() && ended.is_none();
+        let quiet = successor.is_none() && lines.is_empty() && taken.is_empty() && status.is_none() && ended.is_none();
         let alone = children.is_empty() && cancel.is_empty() && waits.is_empty() && forget.is_empty();
         quiet
             && alone
@@ -111,15 +113,19 @@ pub(super) async fn finish(tx: &Tx, clock: &dyn Clock, commit: &Commit) -> Resul
     approvals::write(tx, clock.now(), commit).await?;
     for child in &commit.cancel {
         let fact = Fact::Cancel { by: "the bot that called it".to_owned(), reason: None };
-        signals::post(tx, clock.now(), commit.workspace, *child, &fact).await?;
+        signals::post_along(tx, clock.now(), commit.workspace, *child, &fact).await?;
     }
     for child in &commit.children {
         told.extend(insert_untold(tx, child).await?.1);
     }
     waits::write(tx, commit).await?;
-    if let Some(ended) = &commit.ended {
-        tell_parent(tx, clock, commit, ended).await?;
-        told.push(end_of(commit, ended));
+    match (&commit.ended, &commit.successor) {
+        (Some(ended), Some(next)) => told.extend(chain::go_on(tx, clock, commit, ended, next).await?),
+        (Some(ended), None) => {
+            tell_parent(tx, clock, commit, ended).await?;
+            told.push(end_of(commit, ended));
+        }
+        (None, _) => {}
     }
     Ok(told)
 }

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod batch;
+mod chain;
 mod commit;
 mod fence;
 mod journal;

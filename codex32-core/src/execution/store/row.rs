@@ -38,6 +38,8 @@ pub(super) fn execution(row: executions::Model) -> Result<Execution> {
         parent: row.parent_id.map(ExecutionId),
         parent_step: row.parent_path,
         retry_of: row.retry_of.map(ExecutionId),
+        continues: row.continues.map(ExecutionId),
+        continued_as: row.continued_as.map(ExecutionId),
         idempotency_key: row.idempotency_key,
         created_at: row.created_at,
         started_at: row.started_at,

@@ -23,16 +23,16 @@ pub(crate) struct Sent {
 }
 
 impl Store {
-    /// Sends `fact` to an execution.
+    /// Sends `fact` to an execution, or to the one that goes on from it. Gives which.
     ///
     /// # Errors
     /// `not_found`; `precondition` where it is finished.
-    pub(crate) async fn send(&self, workspace: WorkspaceId, id: ExecutionId, fact: Fact) -> Result<()> {
+    pub(crate) async fn send(&self, workspace: WorkspaceId, id: ExecutionId, fact: Fact) -> Result<ExecutionId> {
         let now = self.clock.now();
         self.write("send", move |tx| {
             Box::pin(async move {
-                if post(tx, now, workspace, id, &fact).await? {
-                    return Ok(());
+                if let Some(reached) = post_along(tx, now, workspace, id, &fact).await? {
+                    return Ok(reached);
                 }
                 let found = executions::Entity::find_by_id(id.0)
                     .filter(executions::Column::WorkspaceId.eq(workspace.0))
@@ -72,6 +72,37 @@ impl Store {
             .await?;
         rows.into_iter().map(|row| Ok(Sent { id: row.id, fact: row::read("signal", &row.data)? })).collect()
     }
+}
+
+/// Most executions of a chain that are followed to the one that goes on.
+const MAX_CHAIN: usize = 10_000;
+
+/// Like [`post`], but to the execution that goes on from it where it has continued as
+/// another. Gives which one has got it.
+pub(super) async fn post_along(
+    tx: &Tx,
+    now: Millis,
+    workspace: WorkspaceId,
+    mut id: ExecutionId,
+    fact: &Fact,
+) -> Result<Option<ExecutionId>> {
+    for _ in 0..MAX_CHAIN {
+        if post(tx, now, workspace, id, fact).await? {
+            return Ok(Some(id));
+        }
+        let next = executions::Entity::find_by_id(id.0)
+            .select_only()
+            .column(executions::Column::ContinuedAs)
+            .filter(executions::Column::WorkspaceId.eq(workspace.0))
+            .into_tuple::<Option<Uuid>>()
+            .one(tx)
+            .await?;
+        match next.flatten() {
+            Some(next) => id = ExecutionId(next),
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 /// Puts a fact into the inbox of an execution and makes it ready where it waits. False

@@ -43,7 +43,7 @@ pub(crate) struct New {
     /// Whether its parent is told of its end.
     pub(crate) parent_waits: bool,
     pub(crate) retry_of: Option<ExecutionId>,
-    /// Results taken over, as entries.
+    /// Results taken over, and signals that came along, as entries.
     pub(crate) copied: Vec<Event>,
     /// What it does first, where that was decided before it is stored.
     pub(crate) first: Vec<Event>,
@@ -54,7 +54,9 @@ pub(crate) struct New {
 impl New {
     /// Its journal at the start.
     pub(crate) fn entries(&self) -> impl Iterator<Item = Entry> {
-        let copied = u32::try_from(self.copied.len()).unwrap_or(u32::MAX);
+        // Signals that come along are no results.
+        let results = self.copied.iter().filter(|event| !matches!(event, Event::SignalReceived { .. })).count();
+        let copied = u32::try_from(results).unwrap_or(u32::MAX);
         let then = self.copied.iter().chain(&self.first).cloned();
         let events = std::iter::once(Event::Started { copied }).chain(then);
         (1_i64..).zip(events).map(|(seq, event)| Entry { seq, at: self.at, event })
@@ -168,6 +170,8 @@ pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
         parent_waits: Set(new.parent_waits),
         depth: Set(new.depth),
         retry_of: Set(new.retry_of.map(|id| id.0)),
+        continues: Set(None),
+        continued_as: Set(None),
         idempotency_key: Set(start.idempotency_key.clone()),
         created_at: Set(new.at),
         started_at: Set(driven.then_some(new.at)),

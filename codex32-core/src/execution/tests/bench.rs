@@ -86,7 +86,9 @@ impl Bench {
         while let Some(command) = self.state.next(self.now) {
             self.record(command.event());
             match &command {
-                Command::Run(work) | Command::StartChild(work, _) => self.open.push(work.clone()),
+                Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work) => {
+                    self.open.push(work.clone())
+                }
                 _ => {}
             }
             self.commands.push(command);

@@ -1,7 +1,8 @@
 //! Blueprints for tests, built by hand.
 
 use crate::blueprint::{
-    Blueprint, Case, Dependencies, Language, Limits, Permissions, Restart, Retry, Source, Span, Step, StepKind, Wait,
+    ApprovalWait, Ask, Blueprint, Case, Dependencies, Language, Limits, Permissions, Restart, Retry, Source, Span,
+    Step, StepKind, Undo, Wait,
 };
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ pub(crate) fn bot(steps: Vec<Step>) -> Blueprint {
 }
 
 pub(crate) fn named(id: &str, kind: StepKind) -> Step {
-    Step { id: id.into(), named: true, title: None, guard: None, retry: None, timeout: None, kind }
+    Step { id: id.into(), named: true, title: None, guard: None, retry: None, timeout: None, undo: None, kind }
 }
 
 /// `use: fake.act` with nothing.
@@ -88,6 +89,29 @@ pub(crate) fn fail(id: &str, message: &str) -> Step {
 
 pub(crate) fn guarded(guard: &str, step: Step) -> Step {
     Step { guard: Some(guard.into()), ..step }
+}
+
+/// `step` with `undo`, which does what `by` does.
+pub(crate) fn undone(step: Step, by: Step) -> Step {
+    let undo = Undo { retry: by.retry, timeout: by.timeout, kind: by.kind };
+    Step { undo: Some(Box::new(undo)), ..step }
+}
+
+pub(crate) fn await_signal(id: &str, signal: &str, filter: Option<&str>, timeout: Option<u64>) -> Step {
+    let wait = Wait::Signal { signal: signal.into(), filter: filter.map(Into::into), timeout: timeout.map(Span) };
+    named(id, StepKind::Wait(wait))
+}
+
+pub(crate) fn go_on(id: &str, input: Value) -> Step {
+    named(id, StepKind::Continue { input })
+}
+
+pub(crate) fn approve(id: &str, wait: ApprovalWait) -> Step {
+    named(id, StepKind::Wait(Wait::Approval(Box::new(wait))))
+}
+
+pub(crate) fn ask(with: Value) -> Ask {
+    Ask { action: "fake.mail".into(), with, connection: None }
 }
 
 pub(crate) fn retried(attempts: u32, step: Step) -> Step {

@@ -1,16 +1,16 @@
 //! The model: an execution that is killed between any two writes ends as one that is not.
 
-use super::generate::{Shape, blueprint, child, shapes};
+use super::generate::{Shape, Undo, blueprint, child, shapes};
 use super::world::{Life, World};
 use crate::execution::store::Gate;
-use crate::execution::{Answer, Event, Failure, Filter, Status};
+use crate::execution::{Answer, CompiledBlueprint, Event, Failure, Filter, Status};
 use crate::id::ExecutionId;
 use crate::storage::Db;
 use crate::storage::entity::event_waits;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{EntityTrait, PaginatorTrait};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -39,8 +39,9 @@ struct Summary {
     status: Status,
     output: Option<Value>,
     error: Option<(crate::error::Code, String)>,
-    /// What is recorded for each step.
-    results: BTreeMap<String, Result<Value, String>>,
+    not_undone: BTreeSet<String>,
+    /// What is recorded for each step of each execution of the chain.
+    results: BTreeMap<(usize, String), Result<Value, String>>,
     /// How many keys had an effect, by path.
     effects: BTreeMap<String, usize>,
 }
@@ -69,15 +70,24 @@ async fn to_the_end(world: &World, url: &str, gate: Arc<dyn Gate>) -> Summary {
     let mut start = world.start("b", json!({}));
     // Whoever starts it does not know either whether an earlier start was stored.
     start.idempotency_key = Some("once".into());
-    let id = life.executor.start(start).await.unwrap().id;
-    while !life.get(id).await.status.is_finished() {
+    let mut chain = vec![life.executor.start(start).await.unwrap().id];
+    loop {
+        let id = *chain.last().unwrap();
+        let execution = life.get(id).await;
+        if execution.status.is_finished() {
+            match execution.continued_as {
+                Some(next) => chain.push(next),
+                None => break,
+            }
+            continue;
+        }
         // Only then: an answer before the question is recorded would be another story.
         if is_still(&life).await {
-            outside(&life).await;
+            outside(&life, id).await;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    summary(&life, id).await
+    summary(&life, &chain).await
 }
 
 /// Whether every execution waits.
@@ -91,9 +101,13 @@ async fn is_still(life: &Life) -> bool {
     life.executor.active() == 0
 }
 
-/// The rest of the world: people answer, events happen, time passes.
-async fn outside(life: &Life) {
+/// The rest of the world: people answer, events happen, signals are sent, time passes.
+async fn outside(life: &Life, id: ExecutionId) {
     let workspace = life.world.workspace;
+    // What is sent to an execution that waits for something else is kept for a step that will.
+    for n in [2, 1] {
+        life.executor.signal(workspace, id, "sent", json!({"n": n})).await.unwrap();
+    }
     for open in life.executor.approvals(workspace, None, 100).await.unwrap().items {
         let answer = Answer { approved: true, by: "ann".into(), comment: None };
         // It may have been answered in a life before.
@@ -110,25 +124,30 @@ async fn outside(life: &Life) {
     }
 }
 
-async fn summary(life: &Life, id: ExecutionId) -> Summary {
-    let execution = life.get(id).await;
+async fn summary(life: &Life, chain: &[ExecutionId]) -> Summary {
     let mut results = BTreeMap::new();
-    for entry in life.executor.journal(life.world.workspace, id, 0, 1_000).await.unwrap() {
-        let (path, result) = match entry.event {
-            Event::StepSucceeded { path, output, .. } => (path, Ok((*output).clone())),
-            Event::StepFailed { path, error, retry_at: None, .. } => (path, Err(error.code.to_string())),
-            Event::StepSkipped { path } => (path, Err("skipped".to_owned())),
-            _ => continue,
-        };
-        assert!(results.insert(path.clone(), result).is_none(), "two results of {path}");
+    for (number, id) in chain.iter().enumerate() {
+        for entry in life.executor.journal(life.world.workspace, *id, 0, 1_000).await.unwrap() {
+            let (path, result) = match entry.event {
+                Event::StepSucceeded { path, output, .. } => (path, Ok((*output).clone())),
+                Event::StepFailed { path, error, retry_at: None, .. } => (path, Err(error.code.to_string())),
+                Event::StepSkipped { path } => (path, Err("skipped".to_owned())),
+                _ => continue,
+            };
+            let twice = results.insert((number, path.clone()), result);
+            assert!(twice.is_none(), "two results of {path}");
+        }
     }
+    let execution = life.get(*chain.last().unwrap()).await;
     let mut effects = BTreeMap::new();
     for key in life.world.effects.done.lock().unwrap().keys() {
         *effects.entry(key.split_once(':').unwrap().1.to_owned()).or_default() += 1;
     }
+    let not_undone = execution.error.iter().flat_map(|error| &error.not_undone).map(|one| one.step.clone());
     Summary {
         status: execution.status,
         output: execution.output,
+        not_undone: not_undone.collect(),
         error: execution.error.map(|Failure { code, step, .. }| (code, step)),
         results,
         effects,
@@ -158,8 +177,30 @@ impl Case {
         let wrong = self.world.effects.wrong.lock().unwrap();
         assert!(wrong.is_empty(), "{wrong:?} after crashes at {crashes:?} of {:#?}", self.shapes);
         // What is recorded as done was done.
-        for (path, result) in &got.results {
+        for ((_, path), result) in &got.results {
             assert!(result.is_err() || got.effects.contains_key(path) || !self.acts(path), "{path} was never done");
+        }
+        self.check_undone(got);
+    }
+
+    /// Where it did not succeed, all that succeeded was undone or is told; where it did,
+    /// nothing was but what a `try` has caught.
+    fn check_undone(&self, got: &Summary) {
+        let plan = CompiledBlueprint::compile(&blueprint(&self.shapes)).unwrap();
+        let last = got.results.keys().map(|(number, _)| *number).max().unwrap_or(0);
+        for ((number, path), result) in &got.results {
+            let undo = format!("{path}/undo");
+            if result.is_err() || plan.undone_by(&undo).is_none() {
+                continue;
+            }
+            let undone = got.results.get(&(*number, undo));
+            let failed = got.status != Status::Succeeded && *number == last;
+            let caught = path.contains("/body/");
+            assert!(undone.is_some() || !failed, "{path} was not undone: {got:#?}");
+            assert!(undone.is_none() || failed || caught, "{path} was undone: {got:#?}");
+            let told = got.not_undone.contains(path) == undone.is_some_and(Result::is_err);
+            // Only the first are named.
+            assert!(!failed || told || caught || got.not_undone.len() >= 20, "{path}: {got:#?}");
         }
     }
 
@@ -204,15 +245,41 @@ fn random_executions_survive_random_crashes() {
 fn a_crash_at_any_place_changes_nothing() {
     let shapes = vec![
         Shape::Act(1),
-        Shape::Try(vec![Shape::Retried(1), Shape::Fails], vec![Shape::Act(2)], vec![Shape::Act(3)]),
+        Shape::Try(
+            vec![Shape::Retried(1), Shape::Undone(Undo::Works), Shape::Fails],
+            vec![Shape::Act(2)],
+            vec![Shape::Act(3)],
+        ),
         Shape::Parallel(vec![vec![Shape::Act(4), Shape::Call], vec![Shape::Event]]),
         Shape::Foreach(2, 2, vec![Shape::Act(5)]),
         Shape::Approval,
+        Shape::GoOn,
     ];
-    let calm = Case::new(&shapes);
+    let expected = crash_everywhere(&shapes);
+    assert_eq!(expected.status, Status::Succeeded, "{expected:#?}");
+    assert_eq!(expected.effects.get("s1"), Some(&2), "it goes on as a second execution");
+}
+
+#[test]
+fn a_crash_at_any_place_undoes_the_same() {
+    let shapes = vec![
+        Shape::Undone(Undo::Works),
+        Shape::Try(vec![Shape::Undone(Undo::Late), Shape::Fails], vec![Shape::Undone(Undo::Script)], vec![]),
+        Shape::Foreach(2, 1, vec![Shape::Undone(Undo::Fails)]),
+        Shape::Parallel(vec![vec![Shape::Undone(Undo::Works)], vec![Shape::Undone(Undo::Calls), Shape::Signal]]),
+        Shape::Fails,
+    ];
+    let expected = crash_everywhere(&shapes);
+    assert_eq!((expected.status, expected.not_undone.len()), (Status::Failed, 2), "{expected:#?}");
+    assert_eq!(expected.effects.get("s1/undo"), Some(&1));
+}
+
+/// Runs `shapes` once for each place with a crash there, and once without. Gives how it ends.
+fn crash_everywhere(shapes: &[Shape]) -> Summary {
+    let calm = Case::new(shapes);
     let (expected, places) = calm.live(usize::MAX);
     let expected = expected.unwrap();
-    assert_eq!(expected.status, Status::Succeeded, "{expected:#?}");
+    calm.check(&expected, &expected, &[]);
     assert!(places > 30, "there are {places} places");
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -223,9 +290,10 @@ fn a_crash_at_any_place_changes_nothing() {
                     if at >= places {
                         return;
                     }
-                    crash_at(&shapes, &expected, &[at]);
+                    crash_at(shapes, &expected, &[at]);
                 }
             });
         }
     });
+    expected
 }

@@ -1,8 +1,10 @@
 //! The interpreter: waiting for a time, an event, people, another bot.
 
 use super::bench::Bench;
-use super::blueprints::{act, await_event, bot, call, foreach, limited, named, retried, sleep, step};
-use crate::blueprint::{Ask, Span, Step, StepKind, Wait};
+use super::blueprints::{
+    act, approve, await_event, await_signal, bot, call, foreach, limited, named, retried, sleep, step,
+};
+use crate::blueprint::{ApprovalWait, Span, Step, StepKind, Wait};
 use crate::error::Code;
 use crate::execution::decide::{Command, Effect, Fact};
 use crate::execution::entry::Failure;
@@ -89,6 +91,22 @@ fn an_event_wait_names_what_its_filter_sees() {
 }
 
 #[test]
+fn a_wait_for_a_signal_takes_what_is_sent_to_the_execution_only() {
+    let wait = await_signal("w", "paid", Some("signal.n > input.n"), Some(700));
+    let mut bench = Bench::new(&bot(vec![wait.clone()]), json!({"n": 1}));
+    let Some(Command::AwaitSignal { path, due, .. }) = bench.commands.last() else { panic!("{:?}", bench.commands) };
+    assert_eq!((path.as_str(), *due), ("w", Some(1_700)), "the bus is not asked");
+    bench.fact(signal("paid", json!({"n": 1})));
+    assert!(bench.finished.is_none());
+    bench.fact(signal("paid", json!({"n": 2})));
+    assert_eq!(bench.output(), json!({"n": 2}));
+    assert!(bench.effects.is_empty(), "{:?}", bench.effects);
+    let mut bench = Bench::new(&bot(vec![wait]), json!({"n": 1}));
+    bench.advance(700);
+    assert_eq!(bench.error().code, Code::Timeout);
+}
+
+#[test]
 fn a_wait_for_an_event_times_out() {
     let mut bench = Bench::new(&bot(vec![await_event("w", "paid", None, Some(700))]), json!({}));
     bench.advance(699);
@@ -99,9 +117,9 @@ fn a_wait_for_an_event_times_out() {
 }
 
 fn approval(ask: bool) -> Step {
-    let ask = ask.then(|| Box::new(Ask { action: "fake.mail".into(), with: json!({"to": "ann"}), connection: None }));
-    let wait = Wait::Approval { message: "pay {{ input.n }}?".into(), ask, timeout: Some(Span(60_000)) };
-    named("ok", StepKind::Wait(wait))
+    let ask = ask.then(|| super::blueprints::ask(json!({"to": "ann"})));
+    let (message, timeout) = ("pay {{ input.n }}?".into(), Some(Span(60_000)));
+    approve("ok", ApprovalWait { message, ask, timeout, ..ApprovalWait::default() })
 }
 
 fn answer(approved: bool) -> Fact {

@@ -1,8 +1,8 @@
 //! The executor on both databases: waiting costs rows and nothing else.
 
-use super::blueprints::{act, await_event, bot, branch, call, named, parallel, retried, sleep, step};
+use super::blueprints::{act, approve, ask, await_event, bot, branch, call, parallel, retried, sleep, step};
 use super::world::{Life, World};
-use crate::blueprint::{Ask, Span, Step, StepKind, Wait};
+use crate::blueprint::{ApprovalWait, Escalation, OnTimeout, Remind, Span, Step};
 use crate::error::Code;
 use crate::execution::{Answer, Status, StepStatus};
 use crate::storage::testing::on_each;
@@ -133,9 +133,8 @@ async fn a_signal_reaches_an_execution_that_waits_runs_or_has_not_begun() {
 
 fn approval() -> Step {
     let with = json!({"value": "{{ approval.approve_url }}", "no": "{{ approval.decline_url }}", "log": "{{ approval.approve_url }}"});
-    let ask = Some(Box::new(Ask { action: "fake.mail".into(), with, connection: None }));
-    let wait = Wait::Approval { message: "pay {{ input.n }}?".into(), ask, timeout: Some(Span(60_000)) };
-    named("ok", StepKind::Wait(wait))
+    let (message, timeout) = ("pay {{ input.n }}?".into(), Some(Span(60_000)));
+    approve("ok", ApprovalWait { message, ask: Some(ask(with)), timeout, ..ApprovalWait::default() })
 }
 
 fn token(input: &Value) -> String {
@@ -173,6 +172,55 @@ async fn an_approval_is_answered_by_its_token_once() {
         let lines = life.executor.logs(world.workspace, id, 0, 100).await.unwrap();
         let text = serde_json::to_string(&(journal, lines)).unwrap();
         assert!(!text.contains(&token) && text.contains("/approve/***"), "{text}");
+        life.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_who_was_asked_may_answer_and_the_first_counts() {
+    on_each(async |db| {
+        let world = World::new();
+        let with = |who: &str| ask(json!({"value": "{{ approval.approve_url }}", "to": who}));
+        let hour = Span(3_600_000);
+        let wait = ApprovalWait {
+            message: "pay?".into(),
+            ask: Some(with("ann")),
+            remind: Some(Remind { every: hour, times: 1, ask: None }),
+            escalate: vec![Escalation { after: Span(2 * hour.0), ask: with("boss") }],
+            timeout: Some(Span(9 * hour.0)),
+            on_timeout: OnTimeout::Decline,
+        };
+        world.bot("b", bot(vec![approve("ok", wait)]));
+        let life = world.live(db).await;
+        let (id, late) = (life.start("b", json!({})).await, life.start("b", json!({})).await);
+        let asked = async |count: usize| {
+            life.until("the questions", async || (world.effects.calls().len() == count).then_some(())).await;
+            life.reach(id, Status::Waiting).await;
+            life.reach(late, Status::Waiting).await;
+            parked(&life).await;
+        };
+        for count in [2, 4, 6] {
+            asked(count).await;
+            world.clock.advance(3_600_000);
+        }
+        let mut tokens = Vec::new();
+        for (path, input) in world.effects.inputs.lock().unwrap().iter() {
+            tokens.push((path.clone(), token(input)));
+        }
+        let mut mine = Vec::new();
+        for (path, token) in &tokens {
+            if life.executor.approval(token).await.unwrap().1.execution == id {
+                mine.push((path.as_str(), token.as_str()));
+            }
+        }
+        assert_eq!(mine.iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["ok/ask", "ok/remind0", "ok/escalate0"]);
+        life.executor.answer_approval(mine[1].1, answer(true)).await.unwrap();
+        let error = life.executor.answer_approval(mine[2].1, answer(false)).await.unwrap_err();
+        assert_eq!(error.code(), Code::Precondition);
+        assert_eq!(life.end(id).await.output.unwrap()["approved"], json!(true));
+        world.clock.advance(9 * 3_600_000);
+        assert_eq!(life.end(late).await.output.unwrap(), json!({"approved": false, "by": "timeout", "comment": null}));
         life.stop().await;
     })
     .await;

@@ -2,9 +2,10 @@
 //! catches its own failures, so that the outcome does not depend on who is faster.
 
 use super::blueprints::{
-    act, attempt, await_event, bot, branch, call, fail, foreach, guarded, named, parallel, retried, run, sleep, switch,
+    act, approve, ask, attempt, await_event, await_signal, bot, branch, call, fail, foreach, go_on, guarded, parallel,
+    retried, run, sleep, switch, undone,
 };
-use crate::blueprint::{Ask, Blueprint, Step, StepKind, Wait};
+use crate::blueprint::{ApprovalWait, Blueprint, Step};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -12,6 +13,8 @@ use serde_json::json;
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
     Act(u8),
+    /// A step that can be undone, and how its undo goes.
+    Undone(Undo),
     Script,
     Retried(u32),
     Exhausted,
@@ -20,6 +23,9 @@ pub(crate) enum Shape {
     Sleep(u16),
     Call,
     Event,
+    Signal,
+    /// The first execution goes on as another; the last step.
+    GoOn,
     Approval,
     If(bool, Vec<Shape>, Vec<Shape>),
     Switch(u8, Vec<Shape>, Vec<Shape>),
@@ -28,9 +34,37 @@ pub(crate) enum Shape {
     Try(Vec<Shape>, Vec<Shape>, Vec<Shape>),
 }
 
+/// How an undo goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Undo {
+    Works,
+    Late,
+    Fails,
+    Script,
+    Calls,
+}
+
+/// Steps, often with a failure behind them, so that what was done is undone; or with
+/// another execution that goes on and does the same again.
 pub(crate) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
+    let end = prop_oneof![2 => Just(None), 2 => Just(Some(Shape::Fails)), 1 => Just(Some(Shape::GoOn))];
+    (some_shapes(), end).prop_map(|(mut shapes, end)| {
+        shapes.extend(end);
+        shapes
+    })
+}
+
+fn some_shapes() -> impl Strategy<Value = Vec<Shape>> {
+    let undo = prop_oneof![
+        4 => Just(Undo::Works),
+        1 => Just(Undo::Late),
+        1 => Just(Undo::Fails),
+        1 => Just(Undo::Script),
+        1 => Just(Undo::Calls),
+    ];
     let leaf = prop_oneof![
         4 => any::<u8>().prop_map(Shape::Act),
+        4 => undo.prop_map(Shape::Undone),
         1 => Just(Shape::Script),
         2 => (1_u32..3).prop_map(Shape::Retried),
         1 => Just(Shape::Exhausted),
@@ -39,6 +73,7 @@ pub(crate) fn shapes() -> impl Strategy<Value = Vec<Shape>> {
         2 => (1_u16..5_000).prop_map(Shape::Sleep),
         1 => Just(Shape::Call),
         1 => Just(Shape::Event),
+        1 => Just(Shape::Signal),
         1 => Just(Shape::Approval),
     ];
     let tree = leaf.prop_recursive(3, 14, 3, |inner| {
@@ -58,13 +93,19 @@ pub(crate) fn blueprint(shapes: &[Shape]) -> Blueprint {
     bot(Namer(0).steps(shapes, false))
 }
 
-/// The bot that `Shape::Call` calls.
+/// The bot that `Shape::Call` calls. It goes on once as a new execution.
 pub(crate) fn child() -> Blueprint {
-    bot(vec![
+    let steps = vec![
         act("first", json!({"value": 1})),
         sleep("nap", 700),
         act("second", json!({"value": "{{ steps.first + 1 }}"})),
-    ])
+        once_more("more"),
+    ];
+    Blueprint { output: Some(json!("{{ steps.second }}")), ..bot(steps) }
+}
+
+fn once_more(id: &str) -> Step {
+    guarded("!has(input.again)", go_on(id, json!({"again": true})))
 }
 
 struct Namer(usize);
@@ -83,6 +124,19 @@ impl Namer {
         let id = self.id();
         match shape {
             Shape::Act(n) => act(&id, json!({"value": n})),
+            Shape::Undone(undo) => {
+                let step = act(&id, json!({"value": id}));
+                undone(
+                    step,
+                    match undo {
+                        Undo::Works => act("u", json!({"value": "{{ result }}"})),
+                        Undo::Late => act("u", json!({"fail": "unavailable", "times": 1, "value": "{{ result }}"})),
+                        Undo::Fails => act("u", json!({"fail": "forbidden"})),
+                        Undo::Script => run("u", "return 1"),
+                        Undo::Calls => call("u", "child", json!({}), true),
+                    },
+                )
+            }
             Shape::Script => run(&id, "return 1"),
             Shape::Retried(times) => {
                 retried(3, act(&id, json!({"fail": "unavailable", "times": times, "value": "late"})))
@@ -97,13 +151,11 @@ impl Namer {
             Shape::Sleep(ms) => sleep(&id, u64::from(*ms)),
             Shape::Call => call(&id, "child", json!({}), true),
             Shape::Event => await_event(&id, "go.on", Some("event.n == 1"), None),
+            Shape::Signal => await_signal(&id, "sent", Some("signal.n == 1"), None),
+            Shape::GoOn => once_more(&id),
             Shape::Approval => {
-                let ask = Some(Box::new(Ask {
-                    action: "fake.mail".into(),
-                    with: json!({"value": "asked"}),
-                    connection: None,
-                }));
-                named(&id, StepKind::Wait(Wait::Approval { message: "go on?".into(), ask, timeout: None }))
+                let ask = Some(ask(json!({"value": "asked"})));
+                approve(&id, ApprovalWait { message: "go on?".into(), ask, ..ApprovalWait::default() })
             }
             Shape::If(way, a, b) => {
                 let (a, b) = (self.steps(a, beside), self.steps(b, beside));

@@ -37,6 +37,7 @@ fn commit(world: &World, id: ExecutionId, token: i64, seq: i64) -> Arc<Commit> {
         children: vec![],
         cancel: vec![],
         ended: None,
+        successor: None,
     })
 }
 

@@ -42,6 +42,8 @@ pub(crate) struct World {
 #[derive(Default)]
 pub(crate) struct Bots {
     by_name: Mutex<HashMap<String, Arc<LoadedVersion>>>,
+    /// Versions that are not deployed any more.
+    earlier: Mutex<Vec<Arc<LoadedVersion>>>,
 }
 
 /// What was done outside.
@@ -111,6 +113,18 @@ impl World {
             private_network_allowed: false,
         };
         by_name.insert(name.to_owned(), Arc::new(version));
+    }
+
+    /// Deploys another version of a bot; executions of the one before go on.
+    pub(crate) fn redeploy(&self, name: &str, mut blueprint: Blueprint) {
+        name.clone_into(&mut blueprint.name);
+        let mut by_name = self.bots.by_name.lock().unwrap();
+        let before = by_name[name].clone();
+        let version = VersionId(Uuid::from_u128(before.version.0.as_u128() + 10_000));
+        let blueprint = Arc::new(blueprint);
+        let next = LoadedVersion { version, number: before.number + 1, blueprint, ..(*before).clone() };
+        by_name.insert(name.to_owned(), Arc::new(next));
+        self.bots.earlier.lock().unwrap().push(before);
     }
 
     pub(crate) fn start(&self, bot: &str, input: Value) -> Start {
@@ -238,7 +252,9 @@ impl Life {
 impl BotSource for Bots {
     async fn version(&self, _: WorkspaceId, id: VersionId) -> Result<Arc<LoadedVersion>> {
         let by_name = self.by_name.lock().unwrap();
-        by_name.values().find(|v| v.version == id).cloned().ok_or_else(|| Error::not_found("version", id))
+        let earlier = self.earlier.lock().unwrap();
+        let found = by_name.values().chain(earlier.iter()).find(|v| v.version == id).cloned();
+        found.ok_or_else(|| Error::not_found("version", id))
     }
     async fn deployed(&self, _: WorkspaceId, name: &str, _: &str) -> Result<Target> {
         let by_name = self.by_name.lock().unwrap();

@@ -43,6 +43,10 @@ pub struct Model {
     pub depth: i32,
     /// The execution that it takes up again.
     pub retry_of: Option<Uuid>,
+    /// The execution that it goes on from.
+    pub continues: Option<Uuid>,
+    /// The execution that goes on from it.
+    pub continued_as: Option<Uuid>,
     /// Unique for the bot: a second start with it finds the first.
     pub idempotency_key: Option<String>,
     /// UTC milliseconds.

@@ -4,6 +4,7 @@ mod m01_people;
 mod m02_execution;
 mod m03_triggers;
 mod m04_kv;
+mod m06_chain;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
             Box::new(m02_execution::Migration),
             Box::new(m03_triggers::Migration),
             Box::new(m04_kv::Migration),
+            Box::new(m06_chain::Migration),
         ]
     }
 }

@@ -96,7 +96,9 @@ impl Reader {
         };
         let concurrency = fields.get("concurrency").and_then(|n| self.count(n, 1, MAX_CONCURRENCY)).unwrap_or(1);
         self.need_steps(node, fields, "steps");
+        self.known.around.push("foreach");
         let (steps, _) = self.branch(fields.get("steps"), &[&bind, "index"]);
+        self.known.around.pop();
         Some(StepKind::Foreach { items: items?, bind, concurrency, steps })
     }
 
@@ -130,6 +132,7 @@ impl Reader {
         }
         let mut branches = IndexMap::new();
         let mut inner = Vec::new();
+        self.known.around.push("parallel");
         for (key, value) in entries {
             if !is_step_id(&key.name) {
                 let message = "the name of a branch is made of letters, digits and `_`, and begins with a letter";
@@ -139,6 +142,7 @@ impl Reader {
             inner.extend(ids);
             branches.insert(key.name.to_string(), steps);
         }
+        self.known.around.pop();
         self.reveal(inner);
         Some(StepKind::Parallel { branches })
     }
@@ -150,12 +154,14 @@ impl Reader {
             self.error(node, "`try` alone changes nothing", Some(hint));
         }
         self.need_steps(node, fields, "try");
+        self.known.around.push("try");
         let (body, ids) = self.branch(fields.get("try"), &[]);
         self.reveal(ids);
         let (catch, ids) = self.branch(fields.get("catch"), &["error"]);
         self.reveal(ids);
         let (finally, ids) = self.branch(fields.get("finally"), &[]);
         self.reveal(ids);
+        self.known.around.pop();
         Some(StepKind::Try { body, catch, finally })
     }
 

@@ -50,7 +50,8 @@ fn visit(steps: &mut [Step], f: &mut dyn FnMut(&mut Step)) {
             | StepKind::Run { .. }
             | StepKind::Call { .. }
             | StepKind::Wait(_)
-            | StepKind::Fail { .. } => {}
+            | StepKind::Fail { .. }
+            | StepKind::Continue { .. } => {}
         }
     }
 }
