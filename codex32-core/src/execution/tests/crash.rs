@@ -106,7 +106,9 @@ async fn outside(life: &Life, id: ExecutionId) {
     let workspace = life.world.workspace;
     // What is sent to an execution that waits for something else is kept for a step that will.
     for n in [2, 1] {
-        life.executor.signal(workspace, id, "sent", json!({"n": n})).await.unwrap();
+        // It may be over by now.
+        let sent = life.executor.signal(workspace, id, "sent", json!({"n": n})).await;
+        assert!(sent.is_ok() || life.get(id).await.status.is_finished());
     }
     for open in life.executor.approvals(workspace, None, 100).await.unwrap().items {
         let answer = Answer { approved: true, by: "ann".into(), comment: None };
@@ -253,11 +255,19 @@ fn a_crash_at_any_place_changes_nothing() {
         Shape::Parallel(vec![vec![Shape::Act(4), Shape::Call], vec![Shape::Event]]),
         Shape::Foreach(2, 2, vec![Shape::Act(5)]),
         Shape::Approval,
-        Shape::GoOn,
     ];
     let expected = crash_everywhere(&shapes);
     assert_eq!(expected.status, Status::Succeeded, "{expected:#?}");
-    assert_eq!(expected.effects.get("s1"), Some(&2), "it goes on as a second execution");
+}
+
+#[test]
+fn a_crash_at_any_place_goes_on_once() {
+    let shapes = vec![Shape::Undone(Undo::Works), Shape::Call, Shape::Signal, Shape::GoOn];
+    let expected = crash_everywhere(&shapes);
+    assert_eq!(expected.status, Status::Succeeded, "{expected:#?}");
+    // Two executions, and each calls a bot that goes on once.
+    assert_eq!((expected.effects.get("s1"), expected.effects.get("first")), (Some(&2), Some(&4)));
+    assert_eq!(expected.effects.get("s1/undo"), None);
 }
 
 #[test]
@@ -266,7 +276,7 @@ fn a_crash_at_any_place_undoes_the_same() {
         Shape::Undone(Undo::Works),
         Shape::Try(vec![Shape::Undone(Undo::Late), Shape::Fails], vec![Shape::Undone(Undo::Script)], vec![]),
         Shape::Foreach(2, 1, vec![Shape::Undone(Undo::Fails)]),
-        Shape::Parallel(vec![vec![Shape::Undone(Undo::Works)], vec![Shape::Undone(Undo::Calls), Shape::Signal]]),
+        Shape::Parallel(vec![vec![Shape::Undone(Undo::Calls)], vec![Shape::Signal]]),
         Shape::Fails,
     ];
     let expected = crash_everywhere(&shapes);
@@ -280,7 +290,7 @@ fn crash_everywhere(shapes: &[Shape]) -> Summary {
     let (expected, places) = calm.live(usize::MAX);
     let expected = expected.unwrap();
     calm.check(&expected, &expected, &[]);
-    assert!(places > 30, "there are {places} places");
+    assert!(places > 20, "there are {places} places");
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..4 {
