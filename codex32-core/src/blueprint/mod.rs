@@ -33,7 +33,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::digest;
 pub use explain::explain;
 pub use print::print;
-pub use read::MAX_STEPS;
+pub use read::{MAX_STEPS, is_label};
 pub use schema::json_schema;
 pub use types::*;
 pub use validate::validate;

@@ -31,6 +31,8 @@ pub struct Blueprint {
     pub dependencies: Dependencies,
     /// Limits of each script that it runs.
     pub limits: Limits,
+    /// Labels that a worker must have to execute it; none: any worker does.
+    pub runs_on: Vec<String>,
     /// Longest time for a whole execution; waiting counts.
     pub timeout: Option<Span>,
     /// Whether the supervisor starts it again when it ends.

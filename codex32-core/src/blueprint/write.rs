@@ -20,6 +20,7 @@ pub fn to_json(b: &Blueprint) -> Value {
     out.map("permissions", permissions(&b.permissions));
     out.map("dependencies", dependencies(&b.dependencies));
     out.map("limits", limits(&b.limits));
+    out.list("runs_on", texts(&b.runs_on));
     out.some("timeout", b.timeout.map(text));
     match b.restart {
         Restart::Never => {}

@@ -259,6 +259,7 @@ pub fn function_bot(bot: &str, action: &NativeAction, on: Vec<Trigger>) -> Bluep
         permissions: Permissions::default(),
         dependencies: Dependencies::default(),
         limits: Limits::default(),
+        runs_on: Vec::new(),
         timeout: None,
         restart: Restart::default(),
         health: None,

@@ -322,6 +322,7 @@ pub(crate) fn blueprint(name: &str, on: Vec<Trigger>) -> Blueprint {
         permissions: Permissions::default(),
         dependencies: Dependencies::default(),
         limits: Limits::default(),
+        runs_on: Vec::new(),
         timeout: None,
         restart: Restart::Never,
         health: None,

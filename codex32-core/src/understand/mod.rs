@@ -237,6 +237,7 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
         },
         dependencies: Dependencies::default(),
         limits: Limits::default(),
+        runs_on: Vec::new(),
         timeout: None,
         restart: plan.restart,
         health: None,

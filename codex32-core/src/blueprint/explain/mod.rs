@@ -120,6 +120,10 @@ fn conduct(b: &Blueprint) -> Vec<String> {
         Restart::OnFailure => lines.push("It is started again when it fails.".to_owned()),
         Restart::Always => lines.push("It is started again whenever it ends.".to_owned()),
     }
+    if !b.runs_on.is_empty() {
+        let plural = if b.runs_on.len() == 1 { "label" } else { "labels" };
+        lines.push(format!("It runs on workers with the {plural} {}.", joined(&b.runs_on, "and")));
+    }
     if let Some(timeout) = b.timeout {
         lines.push(format!("It takes at most {}.", span_words(timeout)));
     }

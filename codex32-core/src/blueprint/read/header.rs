@@ -17,6 +17,7 @@ pub(in crate::blueprint) const KEYS: &[&str] = &[
     "permissions",
     "dependencies",
     "limits",
+    "runs_on",
     "timeout",
     "restart",
     "health",
@@ -50,6 +51,7 @@ impl Reader {
         b.on = fields.get("on").map(|n| self.triggers(n)).unwrap_or_default();
         b.dependencies = fields.get("dependencies").map(|n| self.dependencies(n)).unwrap_or_default();
         b.limits = fields.get("limits").map(|n| self.limits(n)).unwrap_or_default();
+        b.runs_on = fields.get("runs_on").map(|n| self.labels(n)).unwrap_or_default();
         b.timeout = fields.get("timeout").and_then(|n| self.positive_span(n));
         let restarts = [("never", Restart::Never), ("on_failure", Restart::OnFailure), ("always", Restart::Always)];
         b.restart = fields.get("restart").and_then(|n| self.choice(n, &restarts)).unwrap_or_default();
@@ -210,6 +212,30 @@ impl Reader {
         limits
     }
 
+    fn labels(&mut self, node: &Node) -> Vec<String> {
+        let mut labels = Vec::new();
+        // `runs_on: gpu` is as clear as a list of one.
+        let items = if matches!(node.data, Data::Text(..)) {
+            std::slice::from_ref(node)
+        } else {
+            self.items(node, "a list of labels")
+        };
+        for item in items {
+            let Some(label) = self.filled(item, "a label") else { continue };
+            if !is_label(&label) {
+                let hint = "lower-case letters, digits, `-`, `_` and `.`, such as `gpu` or `region.eu`";
+                self.error(item, "this is not a label", Some(hint.to_owned()));
+            } else if labels.contains(&label) {
+                self.error(item, "the label stands here twice", None);
+            }
+            labels.push(label);
+        }
+        if labels.len() > MAX_LABELS {
+            self.error(node, format!("a bot asks for at most {MAX_LABELS} labels"), None);
+        }
+        labels
+    }
+
     fn health(&mut self, node: &Node) -> Health {
         let mut health = Health { succeeded_within: None, failures: 3 };
         let Some(fields) = self.fields(node, "`health`", &["succeeded_within", "failures"]) else { return health };
@@ -217,6 +243,18 @@ impl Reader {
         health.failures = fields.get("failures").and_then(|n| self.count(n, 1, 1_000)).unwrap_or(3);
         health
     }
+}
+
+/// Labels that a bot can ask for.
+const MAX_LABELS: usize = 8;
+
+/// Whether a worker can have this label: up to 63 lower-case letters, digits, `-`, `_`
+/// and `.`, the first and the last a letter or digit.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    text.len() <= 63 && end(text.chars().next()) && end(text.chars().last()) && text.chars().all(inner)
 }
 
 /// Words that show a map to be a JSON Schema.
@@ -251,6 +289,7 @@ fn empty() -> Blueprint {
         permissions: Permissions::default(),
         dependencies: Dependencies::default(),
         limits: Limits::default(),
+        runs_on: Vec::new(),
         timeout: None,
         restart: Restart::default(),
         health: None,

@@ -22,6 +22,7 @@ use expressions::Known;
 use fields::Fields;
 
 pub(super) use header::FORMAT;
+pub use header::is_label;
 pub use steps::MAX_STEPS;
 pub(super) use steps::{REMINDERS, assign_ids};
 pub(super) use triggers::POLL_EVERY;

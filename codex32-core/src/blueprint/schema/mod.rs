@@ -54,6 +54,15 @@ fn header() -> Value {
             "processes": {"description": "Processes and threads.", "type": "integer", "minimum": 1, "maximum": 4096},
             "output": described(reference("size"), "Output kept, stdout and stderr together."),
         })),
+        "runs_on": {
+            "description": "Labels that a worker must have to execute it.",
+            "anyOf": [
+                {"type": "array", "items": reference("label"), "maxItems": 8, "uniqueItems": true},
+                reference("label"),
+                {"type": "null"}
+            ],
+            "examples": [["gpu"]]
+        },
         "timeout": described(reference("span"), "Longest time for a whole execution; waiting counts."),
         "restart": {
             "description": "Whether the supervisor starts it again when it ends.",
@@ -93,6 +102,7 @@ fn definitions() -> Value {
     let mut definitions = json!({
         "bot_name": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"},
         "id": {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"},
+        "label": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"},
         "span": {
             "type": "string", "description": "A length of time.",
             "pattern": "^\\s*([0-9]+\\s*(ms|s|m|h|d|w)\\s*)+$", "examples": ["250ms", "30s", "5m", "1h30m", "2d"]

@@ -344,12 +344,14 @@ fn header() -> BoxedStrategy<Blueprint> {
     );
     let output = option::of(value().prop_filter("null is none", |v| !v.is_null()));
     let about = (name(), option::of(text()), vec(trigger(), 0..4), inputs);
-    let means = (permissions, dependencies, limits, option::of(span()));
+    let runs_on = proptest::collection::btree_set("[a-z0-9]([a-z0-9._-]{0,4}[a-z0-9])?", 0..3)
+        .prop_map(|labels| labels.into_iter().collect::<Vec<_>>());
+    let means = (permissions, dependencies, limits, runs_on, option::of(span()));
     (about, means, restart, health, output)
         .prop_map(
             |(
                 (name, description, on, inputs),
-                (permissions, dependencies, limits, timeout),
+                (permissions, dependencies, limits, runs_on, timeout),
                 restart,
                 health,
                 output,
@@ -362,6 +364,7 @@ fn header() -> BoxedStrategy<Blueprint> {
                     permissions,
                     dependencies,
                     limits,
+                    runs_on,
                     timeout,
                     restart,
                     health,

@@ -43,6 +43,7 @@ timeout: 5
 restart: allways
 health: {failures: 0}
 limits: {memory: lots, processes: 1.5}
+runs_on: [GPU, eu, eu]
 permissions:
   network: ["https://example.com/x", "*"]
   files: [relative/path]

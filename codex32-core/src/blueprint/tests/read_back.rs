@@ -27,6 +27,7 @@ on: [{schedule: every 10 minutes}, {event: order.created, where: event.total > 5
 timeout: 5m
 restart: on_failure
 health: {succeeded_within: 90m}
+runs_on: [gpu, eu]
 permissions: {network: [a.example, b.example], secrets: [k], files: [/data]}
 steps:
   - {id: list, use: http.get, with: {url: "https://a.example/items"}, retry: 5}

@@ -17,6 +17,7 @@ pub(crate) fn bot(steps: Vec<Step>) -> Blueprint {
         permissions: Permissions::default(),
         dependencies: Dependencies::default(),
         limits: Limits::default(),
+        runs_on: Vec::new(),
         timeout: None,
         restart: Restart::Never,
         health: None,
