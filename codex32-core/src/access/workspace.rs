@@ -75,10 +75,12 @@ impl Access {
     pub async fn bootstrap(&self, email: &str, workspace_name: &str) -> Result<Option<Issued>> {
         let email = super::user::email(email)?;
         let workspace_name = super::name("/workspace", workspace_name)?;
-        let now = self.now();
+        let (now, db) = (self.now(), self.db.clone());
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    // Nodes that are started together for the first time.
+                    db.alone_in(tx, "bootstrap").await?;
                     let home = home_in(tx, now, &workspace_name).await?;
                     if users::Entity::find().limit(1).one(tx).await?.is_some() {
                         return Ok(None);

@@ -37,6 +37,15 @@ impl Bus {
         store::advance(tx, consumer, seq, clock.now()).await
     }
 
+    /// How far `consumer` is, held until `tx` ends: for work that must not be done twice
+    /// where two nodes read for the same consumer for a moment. Call it first in `tx`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn hold_offset_in(tx: &Tx, clock: &dyn Clock, consumer: &str) -> Result<i64> {
+        store::hold_offset(tx, consumer, clock.now()).await
+    }
+
     /// Listens for [`Bus::wake`].
     pub(crate) fn ear(&self) -> Ear {
         Ear { clock: self.clock.clone(), changed: self.changed.subscribe(), last: None }

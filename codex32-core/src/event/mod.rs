@@ -13,6 +13,9 @@
 //! publish last in a transaction and keep it short. The wake-up in the process
 //! carries no data: a slow subscriber reads from the table and loses nothing.
 //!
+//! Where the deployment has NATS, every event is copied to a JetStream stream for programs
+//! beside the engine (`relay`).
+//!
 //! | event of the engine | data |
 //! | --- | --- |
 //! | `execution.started`, `.waiting` | `execution`, `bot` (id), `bot_name`, `deployment`, `environment` |
@@ -24,6 +27,7 @@
 
 mod consumer;
 mod name;
+mod relay;
 mod store;
 mod subscription;
 mod tail;
@@ -38,7 +42,7 @@ pub use name::{MAX_DATA, MAX_NAME, check_custom};
 use crate::clock::{Clock, Millis};
 use crate::error::Result;
 use crate::id::WorkspaceId;
-use crate::storage::{Db, Tx};
+use crate::storage::{Db, Tx, Word};
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -154,8 +158,14 @@ impl Bus {
         store::insert_many(tx, clock.now(), told).await
     }
 
-    /// Wakes subscribers and consumers after a commit.
+    /// Wakes subscribers and consumers after a commit, those of other processes, too.
     pub fn wake(&self) {
+        self.wake_here();
+        self.db.wakes().tell(Word::events());
+    }
+
+    /// Wakes those of this process: another one has published.
+    pub(crate) fn wake_here(&self) {
         self.changed.send_modify(|n| *n = n.wrapping_add(1));
     }
 

@@ -139,6 +139,16 @@ pub(super) async fn advance(tx: &impl ConnectionTrait, consumer: &str, seq: i64,
     Ok(())
 }
 
+/// How far a consumer is; nobody else moves it on until `tx` ends.
+pub(super) async fn hold_offset(tx: &Tx, consumer: &str, now: Millis) -> Result<i64> {
+    advance(tx, consumer, 0, now).await?;
+    let mut query = event_offsets::Entity::find_by_id(consumer.to_owned());
+    if tx.get_database_backend() == DbBackend::Postgres {
+        query = query.lock_exclusive();
+    }
+    Ok(query.one(tx).await?.map_or(0, |row| row.seq))
+}
+
 /// Deletes the oldest events, as long as they are from before `cutoff` and read by all.
 pub(super) async fn prune(tx: &Tx, cutoff: Millis) -> Result<u64> {
     let read_by_all = event_offsets::Entity::find()

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::clock::SimulatedClock;
-use crate::storage::testing::on_each;
+use crate::storage::testing::{self, on_each};
 use crate::trigger::testing::eventually;
 use futures::StreamExt as _;
+use sea_orm::TransactionTrait as _;
 use serde_json::json;
 
 fn bus(db: Db) -> (Bus, SimulatedClock) {
@@ -138,4 +139,16 @@ async fn old_events_go_once_every_consumer_has_read_them() {
         assert_eq!(bus.prune(4_000).await.unwrap(), 1);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_publisher_that_is_frozen_does_not_hold_the_bus_for_ever() {
+    let Some(test) = testing::postgres().await else { return };
+    let (bus, _) = bus(test.db.clone());
+    let frozen = test.db.read().begin().await.unwrap();
+    hold_in(&frozen).await.unwrap();
+    // Nothing more is heard of it, and its connection stays open. The database ends it.
+    let published = bus.publish(WorkspaceId::at(1), "a.b", json!({}));
+    tokio::time::timeout(std::time::Duration::from_secs(60), published).await.unwrap().unwrap();
+    assert!(frozen.commit().await.is_err(), "it learns of it when it goes on");
 }

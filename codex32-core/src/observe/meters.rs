@@ -45,6 +45,25 @@ pub const METRICS: &[Meter] = &[
     meter("codex32_http_request_seconds", MeterKind::Histogram, &["method", "route"], "Time until answers began."),
     meter("codex32_executions_total", MeterKind::Counter, &["status"], "Executions that ended, by status."),
     meter("codex32_executions_active", MeterKind::Gauge, &[], "Executions that are being driven."),
+    meter(
+        "codex32_executions_unplaced",
+        MeterKind::Gauge,
+        &[],
+        "Executions that are ready and ask for labels that no worker has; told by the node that leads.",
+    ),
+    meter(
+        "codex32_fenced_writes_total",
+        MeterKind::Counter,
+        &[],
+        "Writes that were refused because another node had taken the execution over.",
+    ),
+    meter(
+        "codex32_node_leads",
+        MeterKind::Gauge,
+        &[],
+        "1 on the node of a PostgreSQL that fires schedules, polls and supervises.",
+    ),
+    meter("codex32_wakes_total", MeterKind::Counter, &["way"], "Wake-ups between nodes, sent and heard."),
     meter("codex32_execution_write_seconds", MeterKind::Histogram, &["what"], "Time of writes to the journal."),
     meter(
         "codex32_execution_batches_total",

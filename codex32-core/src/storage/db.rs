@@ -1,15 +1,21 @@
 //! Opening a database and writing to it.
 
-use crate::error::{Code, Error, Result};
+use super::wake::{PostgresCarrier, Wakes};
+use crate::error::{Error, Result};
 use futures::future::BoxFuture;
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
+    TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
+use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
+
+/// The server ends a transaction in which nothing was asked for so long.
+const SILENT: &str = "5s";
 
 /// A transaction.
 pub type Tx = DatabaseTransaction;
@@ -35,6 +41,9 @@ pub struct Db {
     /// Counts the writes that may have changed what is kept of the database.
     generation: Arc<AtomicU64>,
     backend: Backend,
+    /// Names the database and schema among all of all servers, where others may work on it, too.
+    cluster: Option<Arc<str>>,
+    wakes: Wakes,
 }
 
 /// Counts a write when it is over, however it ends: also one that nobody waited for.
@@ -67,10 +76,31 @@ impl Db {
             return Err(Error::invalid("the store URL has an unknown scheme")
                 .hint("use sqlite:///path/to/file.db or postgres://user@host/database"));
         };
-        super::migration::Migrator::up(&db.write, None)
-            .await
-            .map_err(|e| Error::unavailable(format!("migrate the database: {e}")))?;
+        db.migrate().await.map_err(|e| Error::unavailable(format!("migrate the database: {e}")))?;
         Ok(db)
+    }
+
+    async fn migrate(&self) -> std::result::Result<(), sea_orm::DbErr> {
+        if self.backend == Backend::Sqlite {
+            return super::migration::Migrator::up(&self.write, None).await;
+        }
+        // Nodes that are started together take turns.
+        let turn = self.read.begin().await?;
+        // A long migration is no silence of the one who waits for it here.
+        turn.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
+        self.alone_in(&turn, "migrate").await?;
+        super::migration::Migrator::up(&self.write, None).await?;
+        turn.commit().await
+    }
+
+    /// Until `tx` ends nobody else is past this line for the same work, on whatever node.
+    /// On SQLite there is one writer at any rate.
+    pub(crate) async fn alone_in(&self, tx: &Tx, what: &str) -> std::result::Result<(), sea_orm::DbErr> {
+        if let Some(key) = self.lock_key(what) {
+            let lock = "SELECT pg_advisory_xact_lock($1)";
+            tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, lock, [key.into()])).await?;
+        }
+        Ok(())
     }
 
     async fn open_sqlite(url: &str) -> Result<Db> {
@@ -78,7 +108,15 @@ impl Db {
         // An in-memory database exists once per connection, so both ways share one.
         let write = Self::connect(sqlite_options(url, 1)).await?;
         let read = if memory { write.clone() } else { Self::connect(sqlite_options(url, 8)).await? };
-        Ok(Db { read, write, turn: Arc::default(), generation: Arc::default(), backend: Backend::Sqlite })
+        Ok(Db {
+            read,
+            write,
+            turn: Arc::default(),
+            generation: Arc::default(),
+            backend: Backend::Sqlite,
+            cluster: None,
+            wakes: Wakes::default(),
+        })
     }
 
     async fn open_postgres(url: &str) -> Result<Db> {
@@ -93,9 +131,22 @@ impl Db {
                 Box::pin(async { Ok(()) })
             })
         });
+        // A process that is frozen within a transaction, or cut off without a word, must not
+        // hold its locks for ever: one of them is the bus, for which all others wait.
+        options.map_sqlx_postgres_opts(|o| o.options([("idle_in_transaction_session_timeout", SILENT)]));
         let read = Self::connect(options).await?;
-        let write = read.clone();
-        Ok(Db { write, read, turn: Arc::default(), generation: Arc::default(), backend: Backend::Postgres })
+        let cluster =
+            cluster_of(&read).await.map_err(|e| Error::unavailable(format!("ask the database for its name: {e}")))?;
+        let channel = format!("codex32_{cluster}");
+        Ok(Db {
+            write: read.clone(),
+            turn: Arc::default(),
+            generation: Arc::default(),
+            backend: Backend::Postgres,
+            cluster: Some(cluster.into()),
+            wakes: Wakes::by(Arc::new(PostgresCarrier::new(read.clone(), channel))),
+            read,
+        })
     }
 
     async fn connect(options: ConnectOptions) -> Result<DatabaseConnection> {
@@ -106,6 +157,33 @@ impl Db {
     #[must_use]
     pub fn read(&self) -> &DatabaseConnection {
         &self.read
+    }
+
+    /// The wake-ups between the processes on this database.
+    #[must_use]
+    pub fn wakes(&self) -> &Wakes {
+        &self.wakes
+    }
+
+    /// Has the wake-ups go another way than by the database.
+    #[must_use]
+    pub fn with_wakes(mut self, wakes: Wakes) -> Db {
+        self.wakes = wakes;
+        self
+    }
+
+    /// Names the database among all that others may work on, too; `None` for a file, on
+    /// which one process works.
+    #[must_use]
+    pub fn cluster(&self) -> Option<&str> {
+        self.cluster.as_deref()
+    }
+
+    /// Key of an advisory lock that the nodes on this database share, `None` where there is one node.
+    pub(super) fn lock_key(&self, what: &str) -> Option<i64> {
+        let digest = Sha256::digest(format!("codex32 {what} {}", self.cluster()?));
+        let bytes: [u8; 8] = digest.get(..8)?.try_into().ok()?;
+        Some(i64::from_be_bytes(bytes))
     }
 
     /// Which database this is.
@@ -238,25 +316,15 @@ fn sqlite_options(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-/// A database error by its class. The text of a constraint names the columns and no values.
-impl From<DbErr> for Error {
-    fn from(e: DbErr) -> Self {
-        use sea_orm::SqlErr;
-        match e.sql_err() {
-            Some(SqlErr::UniqueConstraintViolation(_)) => Error::conflict("it exists already"),
-            Some(SqlErr::ForeignKeyConstraintViolation(_)) => {
-                Error::conflict("it refers to something that does not exist")
-            }
-            _ => match &e {
-                DbErr::ConnectionAcquire(_) => {
-                    Error::new(Code::Busy, "the database has no free connection").retry_after_ms(1_000)
-                }
-                DbErr::Conn(RuntimeErr::SqlxError(_)) => Error::unavailable("the database cannot be reached"),
-                _ => {
-                    tracing::error!(error = %e, "database error");
-                    Error::internal("the database refused a statement")
-                }
-            },
-        }
-    }
+/// Sixteen letters that are the same for all who work on the same schema, whatever way
+/// they have taken to its server.
+async fn cluster_of(db: &DatabaseConnection) -> std::result::Result<String, sea_orm::DbErr> {
+    let ask = async |sql: &'static str| -> std::result::Result<String, sea_orm::DbErr> {
+        let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        Ok(row.and_then(|row| row.try_get_by_index::<Option<String>>(0).ok()).flatten().unwrap_or_default())
+    };
+    let schema = ask("SELECT current_database()::text || '/' || current_schema()::text").await?;
+    // Servers that keep it to themselves keep it from every node.
+    let server = ask("SELECT system_identifier::text FROM pg_control_system()").await.unwrap_or_default();
+    Ok(hex::encode(Sha256::digest(format!("{server}/{schema}"))).chars().take(16).collect())
 }

@@ -3,12 +3,16 @@
 //!
 //! Invariants: every table has a `workspace_id`; ids are UUIDv7; times are UTC
 //! milliseconds; JSON is stored as text; lists are keyset-paged ([`page`]);
-//! values are only ever bound, never formatted into SQL.
+//! values are only ever bound, never formatted into SQL. Several processes may work on
+//! one PostgreSQL: they wake each other by [`Wakes`] and agree by [`Leadership`] on who
+//! does what one of them should do.
 
 mod db;
 pub mod entity;
+mod fault;
 mod given;
 mod group;
+mod leader;
 mod migration;
 mod nodelay;
 mod only;
@@ -16,9 +20,13 @@ pub mod page;
 mod recent;
 #[cfg(test)]
 pub(crate) mod testing;
+mod wake;
 
 pub use db::{Backend, Db, Tx};
 pub(crate) use given::{GIVEN, given, insert_all, padded};
 pub(crate) use group::Group;
+pub use leader::Leadership;
 pub(crate) use only::Only;
 pub(crate) use recent::Recent;
+pub(crate) use wake::Word;
+pub use wake::{Carrier, Ear, Nats, Wakes};

@@ -14,6 +14,10 @@ use sea_orm::{ConnectionTrait, Database};
 const POSTGRES_VARIABLE: &str = "CODEX32_TEST_POSTGRES";
 const POSTGRES_DEFAULT: &str = "postgres://postgres@127.0.0.1/test";
 
+/// NATS with JetStream for tests; another can be named in this variable.
+const NATS_VARIABLE: &str = "CODEX32_TEST_NATS";
+const NATS_DEFAULT: &str = "nats://127.0.0.1:4222";
+
 /// A database that goes away with the test.
 pub(crate) struct TestDb {
     /// The database, migrated.
@@ -56,6 +60,20 @@ pub(crate) async fn postgres() -> Option<TestDb> {
     let url = format!("{server}{mark}options[search_path]={name}");
     let db = Db::open(&url).await.unwrap();
     Some(TestDb { db, url, _place: Place::Schema { server, name } })
+}
+
+/// Address of the NATS server for tests. `None` where there is none, which is only
+/// allowed outside continuous integration.
+pub(crate) async fn nats() -> Option<String> {
+    let url = std::env::var(NATS_VARIABLE).unwrap_or_else(|_| NATS_DEFAULT.to_owned());
+    let server = url.trim_start_matches("nats://");
+    if tokio::net::TcpStream::connect(server).await.is_err() {
+        let must = std::env::var("CI").is_ok_and(|ci| ci == "true") || std::env::var(NATS_VARIABLE).is_ok();
+        assert!(!must, "no NATS at {url}");
+        eprintln!("skipped: no NATS at {url}");
+        return None;
+    }
+    Some(url)
 }
 
 /// Runs `test` on SQLite, then on PostgreSQL where there is one.

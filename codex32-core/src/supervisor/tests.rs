@@ -385,3 +385,24 @@ async fn a_bot_that_cannot_be_started_is_tried_again_and_reported() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn two_nodes_count_a_failure_once() {
+    on_each(async |db| {
+        let watch = watch(db);
+        let health = Health { succeeded_within: None, failures: 5 };
+        let deployment = watch.arm(Restart::Never, Some(health)).await;
+        let nodes = [watch.run(), watch.run()];
+        for _ in 0..4 {
+            watch.finish(&deployment, None, "failed").await;
+        }
+        let last = watch.house.bus.last().await.unwrap();
+        until(async || (watch.house.bus.offset(super::watch::CONSUMER).await.unwrap() >= last).then_some(())).await;
+        for node in nodes {
+            node.end().await;
+        }
+        assert_eq!(watch.only().await.failures, 4);
+        assert!(watch.incidents().await.is_empty());
+    })
+    .await;
+}

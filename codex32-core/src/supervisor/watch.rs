@@ -97,7 +97,9 @@ async fn take(tx: &Tx, clock: &dyn Clock, page: Vec<(Arc<Event>, News)>, last: i
     let mut outbox = Outbox::default();
     // A busy deployment has many ends in a page; its row is read and written once.
     let mut rows: HashMap<Uuid, Option<Seen>> = HashMap::new();
-    for (event, news) in page {
+    // Two nodes may read the same page for a moment; a failure counts once.
+    let read = Bus::hold_offset_in(tx, clock, CONSUMER).await?;
+    for (event, news) in page.into_iter().filter(|(event, _)| event.seq > read) {
         let deployment = match &news {
             News::Ended { deployment, .. } | News::Continued { deployment, .. } => *deployment,
             News::Stopped => {

@@ -4,7 +4,7 @@ use super::{Outcome, Webhooks};
 use crate::error::{Code, Error, Result};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::entity::webhook_replies;
-use crate::storage::{Db, Group, Only as _, Tx};
+use crate::storage::{Db, Group, Only as _, Tx, Word};
 use futures::future::BoxFuture;
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
@@ -12,6 +12,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// Largest body of an answer in bytes of JSON.
 const MAX_BODY: usize = 1024 * 1024;
@@ -71,10 +72,31 @@ impl Webhooks {
     ) -> Result<()> {
         let row = row(workspace, execution, status, &headers, &body, self.parts.clock.now())?;
         self.replies.submit((execution, row)).await?;
-        if let Some(waiting) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(&execution) {
-            waiting.notify_waiters();
+        if !self.given(execution) {
+            // The request may wait at another node.
+            self.parts.db.wakes().tell(Word { answered: vec![execution.0], ..Word::default() });
         }
         Ok(())
+    }
+
+    /// Wakes who waits here for the answer; false where nobody does.
+    fn given(&self, execution: ExecutionId) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.get(&execution).map(|waiting| waiting.notify_waiters()).is_some()
+    }
+
+    /// Hears of answers that were given at other nodes, until `stop`.
+    pub async fn hear(&self, stop: CancellationToken) {
+        let mut hearing = self.parts.db.wakes().hear();
+        loop {
+            let word = tokio::select! {
+                word = hearing.next() => word,
+                () = stop.cancelled() => return,
+            };
+            for id in &word.answered {
+                self.given((*id).into());
+            }
+        }
     }
 
     /// Waits for the answer, the end of the execution or the time limit.
