@@ -568,6 +568,8 @@ export interface ExecutionDetail {
   retry_of: string | null
   /** A second start with it finds this execution. */
   idempotency_key: string | null
+  /** Labels that a worker must have to drive it. */
+  runs_on: Array<string>
   /** UTC milliseconds. */
   created_at: number
   /** When it was first driven, UTC milliseconds. */
@@ -576,6 +578,8 @@ export interface ExecutionDetail {
   finished_at: number | null
   /** Its steps, in the order of their beginning. */
   steps: Array<StepState>
+  /** Labels for want of which nobody drives it: no worker has them all. */
+  missing_labels?: Array<string>
 }
 
 /** An execution. */
@@ -1573,6 +1577,36 @@ export interface WatchInput {
   after?: number | null
 }
 
+/** A process that drives executions. */
+export interface Worker {
+  /** Name of its machine. */
+  host: string
+  /** Whether it was seen within its lease; one that was not is taken for lost, and what it drove is driven by others. */
+  alive: boolean
+  /** Whether it takes no more, since it is about to end. */
+  draining: boolean
+  /** Executions that it drove when it was seen last. */
+  active: number
+  /** Executions that it drives at most at the same time. */
+  concurrency: number
+  /** What it can do beyond others: bots ask for it by `runs_on`. */
+  labels: Array<string>
+  /** Version of the product. */
+  version: string
+  /** When it began, UTC milliseconds. */
+  since: number
+  /** When it was seen last, UTC milliseconds. */
+  seen_at: number
+  /** Identity. */
+  id: string
+}
+
+/** The workers on this database. */
+export interface Workers {
+  /** Oldest first. */
+  items: Array<Worker>
+}
+
 /** A workspace. */
 export interface Workspace {
   /** Identity. */
@@ -1812,6 +1846,11 @@ export declare class VersionsOperations {
   rollback(bot: string, options?: { to?: number | null; environment?: string | null }): Promise<Deployment>
 }
 
+export declare class WorkersOperations {
+  /** List the processes that execute bots. */
+  list(): Promise<Workers>
+}
+
 /** Every operation of the engine. */
 export declare class Operations {
   readonly auth: AuthOperations
@@ -1829,6 +1868,7 @@ export declare class Operations {
   readonly system: SystemOperations
   readonly triggers: TriggersOperations
   readonly versions: VersionsOperations
+  readonly workers: WorkersOperations
   /** List the bots with their state. */
   ps(options?: { text?: string | null; deleted?: boolean; cursor?: string | null; limit?: number }): Promise<BotRowPage>
   /** Show a bot, its blueprint and what it does. */

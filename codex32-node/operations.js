@@ -395,6 +395,13 @@ class Versions extends Group {
   }
 }
 
+class Workers extends Group {
+  /** List the processes that execute bots. */
+  list() {
+    return this._door.call('workers.list', {  })
+  }
+}
+
 class Operations extends Group {
   constructor(door) {
     super(door)
@@ -413,6 +420,7 @@ class Operations extends Group {
     this.system = new System(door)
     this.triggers = new Triggers(door)
     this.versions = new Versions(door)
+    this.workers = new Workers(door)
   }
   /** List the bots with their state. */
   ps(options = {}) {

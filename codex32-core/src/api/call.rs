@@ -72,7 +72,7 @@ impl Engine {
             let begun = Instant::now();
             let subject = subject(meta, &input);
             if meta.drives {
-                self.drive();
+                self.drive_for_caller().await;
             }
             let outcome = match self.admit(caller, meta, &input) {
                 Ok(()) => operation.call(self, caller.unwrap_or(&ANONYMOUS), input).await,
@@ -100,7 +100,7 @@ impl Engine {
         async {
             self.admit(caller, meta, &input)?;
             if meta.drives {
-                self.drive();
+                self.drive_for_caller().await;
             }
             match operation.open(self, caller.unwrap_or(&ANONYMOUS), input).await {
                 Err(error) => Err(self.public_error(caller, error).await),

@@ -24,6 +24,9 @@ pub struct ExecutionDetail {
     /// The execution.
     #[serde(flatten)]
     pub execution: Execution,
+    /// Labels for want of which nobody drives it: no worker has them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_labels: Vec<String>,
     /// Its steps, in the order of their beginning.
     pub steps: Vec<StepState>,
 }
@@ -34,7 +37,8 @@ async fn detail(engine: &Engine, caller: &Caller, id: ExecutionId) -> Result<Exe
 
 async fn with_steps(engine: &Engine, caller: &Caller, execution: Execution) -> Result<ExecutionDetail> {
     let steps = engine.executor().steps(caller.workspace, execution.id).await?;
-    Ok(ExecutionDetail { execution, steps })
+    let missing_labels = engine.executor().missing_labels(&execution).await?;
+    Ok(ExecutionDetail { execution, missing_labels, steps })
 }
 
 /// Starts a bot.

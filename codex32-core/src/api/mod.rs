@@ -35,6 +35,7 @@ pub mod system;
 pub mod triggers;
 pub mod versions;
 pub mod wire;
+pub mod workers;
 
 pub use call::{Table, find, table};
 pub use erased::{Erased, ValueStream};
@@ -129,6 +130,7 @@ pub static OPERATIONS: &[&dyn Erased] = table![
     Unary system::Metrics,
     Streaming system::Events,
     Unary system::Publish,
+    Unary workers::List,
     Unary introspect::Operations,
     Unary introspect::ShowConfig,
     Unary introspect::State,

@@ -10,7 +10,7 @@ use crate::access::Access;
 use crate::builder::{Builder, OfflineInterpreter};
 use crate::connector::kv::KvStore;
 use crate::connector::{Connectors, Net, Services};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Bus;
 use crate::execution::{self, Executor};
 use crate::notify::{Everyone, LogNotifier, Severity};
@@ -18,7 +18,7 @@ use crate::observe::Metrics;
 use crate::registry::{self, Registry};
 use crate::sandbox::{ProcessConfig, ProcessRuntime, Runtimes};
 use crate::secret::{KeyFile, KeyProvider, KeyRing, Secrets};
-use crate::storage::Db;
+use crate::storage::{Backend, Db, Leadership, Nats, Wakes};
 use crate::supervisor::{self, Supervisor};
 use crate::trigger::{self, ConnectorPoller, Dispatcher};
 use crate::webhook::{self, Webhooks};
@@ -28,13 +28,17 @@ use std::sync::{Arc, OnceLock, RwLock};
 /// Opens the store and makes every room.
 pub(super) async fn assemble(config: Config) -> Result<Inner> {
     install_crypto();
+    config.check()?;
     config.prepare()?;
     let lock = FolderLock::take(&config.data)?;
     let clock = config.clock.clone();
-    let db = Db::open(&config.store_url()).await?;
+    let (db, nats) = open(&config).await?;
     let bus = Bus::new(db.clone(), clock.clone());
     let access = Access::new(db.clone(), clock.clone());
     let secrets = Secrets::open(db.clone(), clock.clone(), keys(&config)?).await?;
+    if db.backend() == Backend::Postgres {
+        secrets.agree().await?;
+    }
     let connectors = Arc::new(Connectors::new(Net::default()));
     let process = Arc::new(ProcessRuntime::new(
         ProcessConfig::new(config.data.join("scripts"), config.host_env.clone()),
@@ -66,6 +70,12 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         bots: Arc::new(registry.clone()),
         config: execution::Config {
             concurrency: config.concurrency,
+            labels: config.labels.clone(),
+            host: config.host.clone(),
+            lease_ms: config.lease_ms,
+            drain_ms: config.drain_ms,
+            // A file is locked; on a server there may be others, and their leases must end.
+            alone: db.backend() == Backend::Sqlite,
             public_url: public_url.clone(),
             ..Default::default()
         },
@@ -104,6 +114,8 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         metrics: Metrics::install()?,
         local_token: OnceLock::new(),
         tasks: Tasks::default(),
+        nats,
+        leadership: Leadership::new(db.clone()),
         lock: std::sync::Mutex::new(Some(lock)),
         config,
         clock,
@@ -123,6 +135,17 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         supervisor,
         builder,
     })
+}
+
+async fn open(config: &Config) -> Result<(Db, Option<Nats>)> {
+    let db = Db::open(&config.store_url()).await?;
+    let Some(url) = &config.nats else { return Ok((db, None)) };
+    let cluster = db.cluster().ok_or_else(|| {
+        Error::invalid("NATS is for several processes on one PostgreSQL; on an SQLite file there is one process")
+            .hint("use a store postgres://..., or leave NATS out")
+    })?;
+    let nats = Nats::connect(url, cluster).await?;
+    Ok((db.with_wakes(Wakes::by(Arc::new(nats.clone()))), Some(nats)))
 }
 
 fn keys(config: &Config) -> Result<Arc<dyn KeyProvider>> {

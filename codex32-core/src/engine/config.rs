@@ -1,6 +1,7 @@
 //! What the engine is opened with.
 
-use crate::clock::{Clock, SystemClock};
+use crate::blueprint::is_label;
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::error::{Error, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,20 @@ pub struct Config {
     pub timezone: String,
     /// Executions driven at the same time.
     pub concurrency: usize,
+    /// What this process can do beyond others on the same database (`gpu`, `region.eu`):
+    /// it drives bots that ask for these labels by `runs_on`, and those that ask for none.
+    pub labels: Vec<String>,
+    /// Name of the machine, for people.
+    pub host: String,
+    /// How long executions stay with a process that gives no sign of life, in milliseconds;
+    /// then another takes them over. At least 300, far above the difference of the clocks.
+    pub lease_ms: Millis,
+    /// How long running steps may take to end at a shutdown, in milliseconds. What is not
+    /// done by then goes on elsewhere, or at the next start.
+    pub drain_ms: u64,
+    /// NATS server by which the processes on one PostgreSQL wake each other; the database
+    /// itself does it where absent.
+    pub nats: Option<String>,
     /// Calls per second that one caller may make, with bursts of twice that; 0: no limit.
     pub rate_per_second: u32,
     /// Master key of the secrets, base64; a key file in `data` where absent.
@@ -55,6 +70,11 @@ impl Config {
             workspace: "home".to_owned(),
             timezone: "UTC".to_owned(),
             concurrency: 64,
+            labels: Vec::new(),
+            host: host(),
+            lease_ms: 30_000,
+            drain_ms: 5_000,
+            nats: None,
             rate_per_second: 200,
             key: None,
             host_env: std::env::vars_os().collect(),
@@ -126,6 +146,18 @@ impl Config {
         }
     }
 
+    /// Whether it can be worked with.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(label) = self.labels.iter().find(|label| !is_label(label)) {
+            return Err(Error::invalid(format!("\"{label}\" is not a label"))
+                .hint("lower-case letters, digits, `-`, `_` and `.`, such as `gpu` or `region.eu`"));
+        }
+        if self.lease_ms < 300 {
+            return Err(Error::invalid(format!("a lease of {} ms is too short", self.lease_ms)).hint("at least 300 ms"));
+        }
+        Ok(())
+    }
+
     /// Makes the data folder, readable by its owner only.
     pub(super) fn prepare(&self) -> Result<()> {
         let failed = |e: std::io::Error| Error::unavailable(format!("make the folder {}: {e}", self.data.display()));
@@ -137,6 +169,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// What the machine calls itself.
+fn host() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let told = told.or_else(|| std::env::var("HOSTNAME").ok()).or_else(|| std::env::var("COMPUTERNAME").ok());
+    told.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
 }
 
 fn sqlite_url(file: &Path) -> String {

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::access::{Caller, TokenSpec};
 use crate::error::{Code, Result};
 use crate::execution::{Filter, Status};
+use crate::storage::Backend;
 use crate::storage::page::MAX_LIMIT;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +12,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long a shutdown waits for what runs.
+/// How long a shutdown waits for what runs, beyond the time that steps have to end.
 const DRAIN: Duration = Duration::from_secs(30);
+/// How long the last word to other nodes may take.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// A token for commands on this machine is made anew at each start; it ends with this.
 const LOCAL_TOKEN_MS: i64 = 30 * 24 * 3_600_000;
 
@@ -21,8 +24,12 @@ const LOCAL_TOKEN_MS: i64 = 30 * 24 * 3_600_000;
 pub(super) struct Tasks {
     stop: CancellationToken,
     tracker: TaskTracker,
+    /// Ends when the others of `tracker` are done.
+    over: CancellationToken,
+    last: TaskTracker,
     driving: AtomicBool,
     started: AtomicBool,
+    speaking: AtomicBool,
     // Beginning and ending take turns.
     turn: Mutex<()>,
 }
@@ -41,10 +48,62 @@ impl Engine {
             return Ok(());
         }
         let (dispatcher, supervisor) = (self.inner.dispatcher.clone(), self.inner.supervisor.clone());
-        let (stop, other) = (tasks.stop.clone(), tasks.stop.clone());
-        tasks.tracker.spawn(async move { dispatcher.run(stop).await });
-        tasks.tracker.spawn(async move { supervisor.run(other).await });
+        self.duty(move |token| {
+            let dispatcher = dispatcher.clone();
+            async move { dispatcher.run(token).await }
+        });
+        self.duty(move |token| {
+            let supervisor = supervisor.clone();
+            async move { supervisor.run(token).await }
+        });
+        let (webhooks, stop) = (self.inner.webhooks.clone(), tasks.stop.clone());
+        tasks.tracker.spawn(async move { webhooks.hear(stop).await });
+        if let Some(nats) = &self.inner.nats {
+            let (bus, nats) = (self.inner.bus.clone(), nats.clone());
+            self.duty(move |token| {
+                let (bus, nats) = (bus.clone(), nats.clone());
+                async move { bus.relay(&nats, token).await }
+            });
+        }
         Ok(())
+    }
+
+    /// Begins to drive executions where nobody else does: a caller of an embedded engine
+    /// asks for something that needs it. Where others work on the database they are told
+    /// instead, so that a command takes none of their work with it when it ends.
+    pub(crate) async fn drive_for_caller(&self) {
+        if self.inner.tasks.driving.load(Ordering::SeqCst) {
+            return;
+        }
+        let others = match self.inner.db.backend() {
+            Backend::Sqlite => false,
+            Backend::Postgres => {
+                let workers = self.executor().workers().await.unwrap_or_default();
+                workers.iter().any(|worker| worker.alive && !worker.draining)
+            }
+        };
+        if others { self.speak() } else { self.drive() }
+    }
+
+    /// Begins to wake other processes on the database, and to be woken by them.
+    fn speak(&self) {
+        let tasks = &self.inner.tasks;
+        if tasks.speaking.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (db, over) = (self.inner.db.clone(), tasks.over.clone());
+        // Not one of the others, which it outlives: they have words to say at the end.
+        tasks.last.spawn(async move { db.wakes().run(over).await });
+    }
+
+    /// Has `work` done by one of all processes on the database, whenever this one leads.
+    /// The token ends with that, or at the shutdown.
+    fn duty<F>(&self, work: impl Fn(CancellationToken) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = ()> + Send,
+    {
+        let (leadership, stop) = (self.inner.leadership.clone(), self.inner.tasks.stop.clone());
+        self.inner.tasks.tracker.spawn(async move { leadership.during(&stop, work).await });
     }
 
     /// Begins to drive executions and nothing else.
@@ -56,9 +115,21 @@ impl Engine {
         }
         let (executor, stop) = (self.inner.executor.clone(), tasks.stop.clone());
         tasks.tracker.spawn(async move {
-            if let Err(error) = executor.run(stop).await {
+            if let Err(error) = executor.drive(stop).await {
                 tracing::error!(%error, "executions are not driven");
             }
+        });
+        let (leadership, stop) = (self.inner.leadership.clone(), tasks.stop.clone());
+        tasks.tracker.spawn(async move { leadership.run(stop).await });
+        self.speak();
+        let (deliverer, tender) = (self.inner.executor.clone(), self.inner.executor.clone());
+        self.duty(move |token| {
+            let executor = deliverer.clone();
+            async move { executor.deliver(token).await }
+        });
+        self.duty(move |token| {
+            let executor = tender.clone();
+            async move { executor.tend(token).await }
         });
     }
 
@@ -74,8 +145,14 @@ impl Engine {
         let tasks = &self.inner.tasks;
         tasks.stop.cancel();
         tasks.tracker.close();
-        if tokio::time::timeout(DRAIN, tasks.tracker.wait()).await.is_err() {
+        let longest = DRAIN + Duration::from_millis(self.inner.config.drain_ms);
+        if tokio::time::timeout(longest, tasks.tracker.wait()).await.is_err() {
             tracing::warn!("some work was still running at the end of the drain; it goes on at the next start");
+        }
+        tasks.over.cancel();
+        tasks.last.close();
+        if tokio::time::timeout(LAST_WORD, tasks.last.wait()).await.is_err() {
+            tracing::debug!("the last word to the other nodes was not sent");
         }
         // Clones of the engine may outlive this; another process, or this one, may open the folder now.
         drop(self.inner.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());

@@ -20,8 +20,10 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => Ok(FolderLock { _file: file }),
             Err(TryLockError::WouldBlock) => {
-                Err(Error::new(Code::Busy, format!("another process works on {}", folder.display()))
-                    .hint("ask the server there (--url), or wait until it is done"))
+                Err(Error::new(Code::Busy, format!("another process works on {}", folder.display())).hint(
+                    "ask the server there (--url), or wait until it is done; several processes on one \
+                         PostgreSQL each need a folder of their own (--data)",
+                ))
             }
             Err(TryLockError::Error(e)) => Err(failed(e)),
         }

@@ -33,7 +33,7 @@ use crate::observe::Metrics;
 use crate::registry::Registry;
 use crate::sandbox::{NativeAction, NativeFunction, ProcessRuntime, Runtimes};
 use crate::secret::Secrets;
-use crate::storage::Db;
+use crate::storage::{Db, Leadership, Nats};
 use crate::supervisor::Supervisor;
 use crate::trigger::Dispatcher;
 use crate::webhook::Webhooks;
@@ -87,6 +87,8 @@ struct Inner {
     limiter: Option<Limiter>,
     local_token: OnceLock<String>,
     tasks: lifecycle::Tasks,
+    nats: Option<Nats>,
+    leadership: Leadership,
     lock: std::sync::Mutex<Option<lock::FolderLock>>,
 }
 

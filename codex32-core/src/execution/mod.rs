@@ -27,6 +27,7 @@ mod control;
 mod decide;
 mod drive;
 mod entry;
+mod labels;
 mod plan;
 mod ports;
 mod store;
@@ -38,7 +39,9 @@ pub use control::{Config, Executor, Parts};
 pub use entry::{Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
 pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
-pub use types::{Answer, Approval, Execution, Filter, Line, Start, Started, Status, StepState, StepStatus, WatchItem};
+pub use types::{
+    Answer, Approval, Execution, Filter, Line, Start, Started, Status, StepState, StepStatus, WatchItem, Worker,
+};
 
 /// Largest input of an execution, in bytes of JSON.
 pub const MAX_INPUT: usize = 1024 * 1024;

@@ -120,6 +120,9 @@ pub struct Execution {
     pub continued_as: Option<ExecutionId>,
     /// A second start with it finds this execution.
     pub idempotency_key: Option<String>,
+    /// Labels that a worker must have to drive it.
+    #[serde(default)]
+    pub runs_on: Vec<String>,
     /// UTC milliseconds.
     pub created_at: Millis,
     /// When it was first driven, UTC milliseconds.
@@ -290,4 +293,30 @@ pub struct Answer {
     pub by: String,
     /// What they said.
     pub comment: Option<String>,
+}
+
+/// A process that drives executions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Worker {
+    /// Name of its machine.
+    pub host: String,
+    /// Whether it was seen within its lease; one that was not is taken for lost, and what
+    /// it drove is driven by others.
+    pub alive: bool,
+    /// Whether it takes no more, since it is about to end.
+    pub draining: bool,
+    /// Executions that it drove when it was seen last.
+    pub active: u32,
+    /// Executions that it drives at most at the same time.
+    pub concurrency: u32,
+    /// What it can do beyond others: bots ask for it by `runs_on`.
+    pub labels: Vec<String>,
+    /// Version of the product.
+    pub version: String,
+    /// When it began, UTC milliseconds.
+    pub since: Millis,
+    /// When it was seen last, UTC milliseconds.
+    pub seen_at: Millis,
+    /// Identity.
+    pub id: uuid::Uuid,
 }

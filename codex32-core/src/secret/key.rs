@@ -98,8 +98,10 @@ impl KeyRing {
 
     fn open(&self, wrapped: &Wrapped, bound: &[u8]) -> Result<Key> {
         let (_, master) = self.keys.iter().find(|(id, _)| *id == wrapped.master).ok_or_else(|| {
-            Error::precondition(format!("the master key {} of the stored secrets is not at hand", wrapped.master))
-                .hint("start with the key file or CODEX32_KEY that the data was written with")
+            Error::precondition(format!("the master key {} of the stored secrets is not at hand", wrapped.master)).hint(
+                "all processes on a store need the key that it was first used with: copy the file `key` \
+                     from the data folder of the first, or name it by --key-file, or set CODEX32_KEY",
+            )
         })?;
         let opened = seal::open(master, bound, &wrapped.bytes);
         let key = opened.and_then(|bytes| bytes.as_slice().try_into().ok());

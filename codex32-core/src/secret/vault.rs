@@ -91,6 +91,17 @@ impl Secrets {
         Ok(Secrets { inner: Arc::new(Inner { db, clock, keys, data_keys, redactors, stored_keys, absent }) })
     }
 
+    /// Sees to it that all processes that share the database have the same master key,
+    /// before any of them has stored a secret: the first leaves a key wrapped by its own.
+    ///
+    /// # Errors
+    /// `precondition` where the first had another master key.
+    pub async fn agree(&self) -> Result<()> {
+        // Of no workspace: its id is nobody's.
+        let nobody = WorkspaceId(uuid::Uuid::nil());
+        self.data_key_or_new(nobody).await.map(|_| ())
+    }
+
     /// Sets a secret.
     ///
     /// # Errors

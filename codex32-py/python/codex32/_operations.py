@@ -430,6 +430,16 @@ class Versions(Group):
         return self._door.call("versions.rollback", {"bot": bot, "to": to, "environment": environment})
 
 
+class Workers(Group):
+
+    def list(self):
+        """List the processes that execute bots.
+
+        Every `codex32 up` and `codex32 worker` on this database, and for an hour those that were lost.
+        """
+        return self._door.call("workers.list", {})
+
+
 class Operations(Group):
     """Every operation of the engine."""
 
@@ -450,6 +460,7 @@ class Operations(Group):
         self.system = System(door)
         self.triggers = Triggers(door)
         self.versions = Versions(door)
+        self.workers = Workers(door)
 
     def ps(self, *, text=None, deleted=None, cursor=None, limit=None):
         """List the bots with their state."""

@@ -329,10 +329,12 @@ class ExecutionDetail(TypedDict):
     parent_step: Optional[str]
     retry_of: Optional[str]
     idempotency_key: Optional[str]
+    runs_on: List[str]
     created_at: int
     started_at: Optional[int]
     finished_at: Optional[int]
     steps: List["StepState"]
+    missing_labels: NotRequired[List[str]]
 
 class ExecutionInput(TypedDict):
     """An execution."""
@@ -928,6 +930,23 @@ class WatchInput(TypedDict):
     id: str
     after: NotRequired[Optional[int]]
 
+class Worker(TypedDict):
+    """A process that drives executions."""
+    host: str
+    alive: bool
+    draining: bool
+    active: int
+    concurrency: int
+    labels: List[str]
+    version: str
+    since: int
+    seen_at: int
+    id: str
+
+class Workers(TypedDict):
+    """The workers on this database."""
+    items: List["Worker"]
+
 class Workspace(TypedDict):
     """A workspace."""
     id: str
@@ -1259,6 +1278,14 @@ class Versions:
         """Deploy an earlier version again."""
         ...
 
+class Workers:
+    def list(self) -> "Workers":
+        """List the processes that execute bots.
+
+        Every `codex32 up` and `codex32 worker` on this database, and for an hour those that were lost.
+        """
+        ...
+
 class Operations:
     auth: Auth
     bots: Bots
@@ -1275,6 +1302,7 @@ class Operations:
     system: System
     triggers: Triggers
     versions: Versions
+    workers: Workers
     def ps(self, *, text: Optional[str] = ..., deleted: Optional[bool] = ..., cursor: Optional[str] = ..., limit: Optional[int] = ...) -> "BotRowPage":
         """List the bots with their state."""
         ...
@@ -1642,6 +1670,14 @@ class AsyncVersions:
         """Deploy an earlier version again."""
         ...
 
+class AsyncWorkers:
+    def list(self) -> Awaitable["Workers"]:
+        """List the processes that execute bots.
+
+        Every `codex32 up` and `codex32 worker` on this database, and for an hour those that were lost.
+        """
+        ...
+
 class AsyncOperations:
     auth: AsyncAuth
     bots: AsyncBots
@@ -1658,6 +1694,7 @@ class AsyncOperations:
     system: AsyncSystem
     triggers: AsyncTriggers
     versions: AsyncVersions
+    workers: AsyncWorkers
     def ps(self, *, text: Optional[str] = ..., deleted: Optional[bool] = ..., cursor: Optional[str] = ..., limit: Optional[int] = ...) -> Awaitable["BotRowPage"]:
         """List the bots with their state."""
         ...

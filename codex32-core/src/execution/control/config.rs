@@ -17,6 +17,11 @@ pub struct Config {
     pub drain_ms: u64,
     /// How long a lease lasts without being kept, in milliseconds.
     pub lease_ms: Millis,
+    /// What this executor can do beyond others: it drives executions that ask for these
+    /// labels, and those that ask for none.
+    pub labels: Vec<String>,
+    /// Name of the machine, for people.
+    pub host: String,
     /// Whether this is the only executor on its database. Then what was being driven when
     /// it starts is taken over at once; else only when its lease has ended.
     pub alone: bool,
@@ -30,6 +35,8 @@ impl Default for Config {
             action_timeout_ms: 15 * 60 * 1_000,
             drain_ms: 5_000,
             lease_ms: 30_000,
+            labels: Vec::new(),
+            host: "localhost".to_owned(),
             alone: true,
         }
     }

@@ -9,6 +9,7 @@ use crate::expr::{Program, Scope};
 use crate::id::WorkspaceId;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// Events that are looked at together.
 const BATCH: usize = 500;
@@ -18,8 +19,7 @@ const UNNOTED: i64 = 1_000;
 impl Inner {
     /// Reads the bus and puts an event into the inbox of whoever waits for it. How far it
     /// has read is written with that, so that no wait misses an event and none gets two.
-    pub(super) async fn event_loop(self: Arc<Self>) {
-        let shutdown = self.shutdown();
+    pub(super) async fn event_loop(self: Arc<Self>, stop: CancellationToken) {
         let mut ear = self.bus.ear();
         let mut place: Option<(i64, i64)> = None;
         loop {
@@ -39,13 +39,13 @@ impl Inner {
                     false
                 }
             };
-            if shutdown.is_cancelled() {
+            if stop.is_cancelled() {
                 return;
             }
             if !more {
                 tokio::select! {
                     () = ear.news() => {}
-                    () = shutdown.cancelled() => return,
+                    () = stop.cancelled() => return,
                 }
             }
         }

@@ -10,8 +10,9 @@ use crate::execution::ports::{Actions, BotSource, Scripts};
 use crate::execution::store::{Commit, Store};
 use crate::id::ExecutionId;
 use crate::secret::Secrets;
+use crate::storage::Word;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     pub(super) watchers: Watchers,
     /// Names this executor as the holder of leases.
     pub(super) owner: Uuid,
+    /// When it was made, UTC milliseconds.
+    pub(super) since: Millis,
     pub(super) permits: Arc<Semaphore>,
     /// The executions that are driven here: fencing token, and what rings when something was sent.
     pub(super) active: Mutex<HashMap<ExecutionId, (i64, Arc<Notify>)>>,
@@ -50,12 +53,16 @@ pub(crate) struct Inner {
     pub(super) ready: Notify,
     /// Rings when a timer was set that may be earlier than the one that is waited for.
     pub(super) timer: Notify,
+    /// Until when it is slept for timers, UTC milliseconds.
+    pub(super) next_timer: AtomicI64,
 }
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Inner {
-        let store = Store::new(parts.db, parts.clock.clone());
-        let owner = ExecutionId::at(parts.clock.now()).0;
+        let mut store = Store::new(parts.db, parts.clock.clone());
+        store.labels.clone_from(&parts.config.labels);
+        let since = parts.clock.now();
+        let owner = ExecutionId::at(since).0;
         Inner {
             versions: Versions::new(parts.bots.clone()),
             clock: parts.clock,
@@ -68,6 +75,7 @@ impl Inner {
             services: parts.services,
             watchers: Watchers::default(),
             owner,
+            since,
             permits: Arc::new(Semaphore::new(parts.config.concurrency.max(1))),
             config: parts.config,
             active: Mutex::default(),
@@ -78,6 +86,7 @@ impl Inner {
             full: AtomicBool::new(false),
             ready: Notify::new(),
             timer: Notify::new(),
+            next_timer: AtomicI64::new(Millis::MAX),
         }
     }
 
@@ -111,8 +120,12 @@ impl Inner {
 
     /// Tells of an execution that was parked.
     pub(crate) fn parked(&self, due: Option<Millis>) {
-        if due.is_some() {
+        if let Some(due) = due {
             self.timer.notify_one();
+            // The others know of this timer, too, where it is the next one: this process may be lost.
+            if due < self.next_timer.load(Ordering::Acquire) {
+                self.store.db.wakes().tell(Word { timer: Some(due), ..Word::default() });
+            }
         }
         self.bus.wake();
     }
@@ -120,17 +133,18 @@ impl Inner {
     /// Tells everybody whom a written round concerns.
     pub(crate) fn tell(&self, commit: &Commit, end: Option<End>) {
         self.watchers.changed(commit.id, commit.ended.is_some(), end);
-        if !commit.children.is_empty() || !commit.cancel.is_empty() || commit.successor.is_some() {
-            self.ready.notify_one();
+        if !commit.children.is_empty() || commit.successor.is_some() {
+            self.ready_anywhere();
         }
         for child in &commit.cancel {
-            self.ring(*child);
+            self.wake(*child);
         }
         if let Some(ended) = &commit.ended {
             metrics::counter!("codex32_executions_total", "status" => ended.status.as_str()).increment(1);
             if let Some(parent) = ended.parent {
                 self.wake(parent);
             }
+            self.store.db.wakes().tell(Word { over: vec![commit.id.0], ..Word::default() });
         }
         if !commit.children.is_empty() || commit.ended.is_some() {
             self.bus.wake();
@@ -139,15 +153,22 @@ impl Inner {
 
     /// Tells an execution that something was sent to it.
     pub(super) fn wake(&self, id: ExecutionId) {
-        self.ring(id);
+        if !self.ring(id) {
+            self.store.db.wakes().tell(Word { ready: true, sent: vec![id.0], ..Word::default() });
+        }
         self.ready.notify_one();
     }
 
-    fn ring(&self, id: ExecutionId) {
+    /// Rings the driver of an execution. False where it is not driven here.
+    pub(super) fn ring(&self, id: ExecutionId) -> bool {
         let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, bell)) = active.get(&id) {
-            bell.notify_one();
-        }
+        active.get(&id).map(|(_, bell)| bell.notify_one()).is_some()
+    }
+
+    /// Tells this process and the others that there may be something to claim.
+    pub(crate) fn ready_anywhere(&self) {
+        self.ready.notify_one();
+        self.store.db.wakes().tell(Word::ready());
     }
 
     pub(super) fn is_running(&self) -> bool {

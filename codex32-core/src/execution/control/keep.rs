@@ -5,31 +5,38 @@ use crate::clock::Millis;
 use crate::id::ExecutionId;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// How often to look, in milliseconds.
 const TICK: Millis = 1_000;
 
 impl Inner {
-    /// Once a second: rings the drivers that something was sent to by another process and
+    /// Once a second, and more often where leases are short: rings the drivers that something was sent to by another process and
     /// looks for what is ready. Three times in a lease: keeps it, takes over what nobody
-    /// keeps, and gives back what has lost its driver.
-    pub(super) async fn keep_loop(self: Arc<Self>) {
+    /// keeps, and gives back what has lost its driver. Until all drivers are `over`, also
+    /// while they drain.
+    pub(super) async fn keep_loop(self: Arc<Self>, over: CancellationToken) {
         let shutdown = self.shutdown();
+        let third = self.config.lease_ms / 3;
+        let mut draining = false;
         let mut astray = HashSet::new();
-        let mut keep_at = self.clock.now() + self.config.lease_ms / 3;
+        let mut keep_at = self.clock.now() + third;
+        self.beat().await;
         loop {
             let now = self.clock.now();
             tokio::select! {
-                () = self.clock.sleep_until(now + TICK) => {}
-                () = shutdown.cancelled() => return,
+                () = self.clock.sleep_until(now + TICK.min(third)) => {}
+                () = shutdown.cancelled(), if !draining => {
+                    draining = true;
+                    self.beat().await;
+                }
+                () = over.cancelled() => return,
             }
-            match self.store.sent(self.owner).await {
-                Ok(ids) => ids.into_iter().for_each(|id| self.wake(id)),
-                Err(error) => tracing::warn!(%error, "signals cannot be looked for now"),
-            }
+            self.ring_sent().await;
             if self.clock.now() >= keep_at {
-                keep_at = self.clock.now() + self.config.lease_ms / 3;
+                keep_at = self.clock.now() + third;
                 self.keep().await;
+                self.beat().await;
                 astray = self.bring_back(astray).await;
             }
             self.ready.notify_one();

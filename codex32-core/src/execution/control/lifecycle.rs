@@ -13,6 +13,16 @@ impl Executor {
     /// # Errors
     /// Those of the database at the start. Later ones are waited out.
     pub async fn run(&self, stop: CancellationToken) -> Result<()> {
+        let (driven, ()) = tokio::join!(self.drive(stop.clone()), self.deliver(stop));
+        driven
+    }
+
+    /// [`Executor::run`] without [`Executor::deliver`]: what each of several processes on
+    /// one database does.
+    ///
+    /// # Errors
+    /// Those of the database at the start. Later ones are waited out.
+    pub async fn drive(&self, stop: CancellationToken) -> Result<()> {
         let inner = &self.inner;
         let found = inner.store.adopt(inner.owner, inner.config.alone).await?;
         if found > 0 {
@@ -25,16 +35,30 @@ impl Executor {
             inner.running.store(false, Ordering::Release);
             shutdown.cancel();
         };
-        tokio::join!(
-            ending,
-            inner.clone().dispatch_loop(),
-            inner.clone().timer_loop(),
-            inner.clone().keep_loop(),
-            inner.clone().event_loop(),
-        );
-        inner.drivers.close();
-        inner.drivers.wait().await;
+        let over = CancellationToken::new();
+        let driving = async {
+            tokio::join!(ending, inner.clone().dispatch_loop(), inner.clone().timer_loop());
+            inner.drivers.close();
+            inner.drivers.wait().await;
+            over.cancel();
+        };
+        tokio::join!(driving, inner.clone().keep_loop(over.clone()), inner.clone().hear_loop(over.clone()));
+        // Others go on with it now and not only when the leases end.
+        if let Err(error) = inner.store.give_back(inner.owner).await {
+            tracing::warn!(%error, "what is not done is taken up when its lease ends");
+        }
+        if let Err(error) = inner.store.leave(inner.owner).await {
+            tracing::debug!(%error, "this node is taken for lost soon");
+        }
+        inner.ready_anywhere();
         Ok(())
+    }
+
+    /// Hands the events of the bus to the steps that wait for them, until `stop`. One of
+    /// all processes on a database does this; where two do for a moment, a wait still gets
+    /// one event, once.
+    pub async fn deliver(&self, stop: CancellationToken) {
+        self.inner.clone().event_loop(stop).await;
     }
 
     /// How many executions are driven at this moment. Those that wait are not.

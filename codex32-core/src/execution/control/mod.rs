@@ -7,6 +7,7 @@ mod check;
 mod config;
 mod dispatch;
 mod events;
+mod hear;
 mod inner;
 mod keep;
 mod lifecycle;
@@ -20,6 +21,7 @@ mod timers;
 mod versions;
 mod view;
 mod watch;
+mod workers;
 
 pub use config::Config;
 pub(crate) use inner::Inner;

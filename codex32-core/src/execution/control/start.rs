@@ -1,9 +1,10 @@
 //! Starting an execution.
 
 use super::{Executor, Inner, Ready};
-use crate::clock::Clock;
+use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::execution::drive::First;
+use crate::execution::labels;
 use crate::execution::store::{FIRST_TOKEN, Lease, New, insert};
 use crate::execution::types::{Start, Started};
 use crate::id::ExecutionId;
@@ -24,21 +25,22 @@ impl Executor {
     /// The same, with an id that was made before.
     pub(super) async fn start_as(&self, id: ExecutionId, start: Start) -> Result<Started> {
         let ready = self.checked(&start).await?;
-        let new = New { id, ..new(self.inner.clock.now(), start) };
+        let new = New { id, ..new(self.inner.clock.now(), start, ready.runs_on().to_owned()) };
         self.store_and_drive(ready, new).await
     }
 
-    /// Stores `new` and drives it, here where there is room.
+    /// Stores `new` and drives it, here where it fits and there is room.
     pub(super) async fn store_and_drive(&self, ready: Ready, new: New) -> Result<Started> {
         let inner = self.inner.clone();
         // In a task of its own: a caller who goes away must not leave it stored and undriven.
         let stored = tokio::spawn(async move {
-            let permit = if inner.is_running() { inner.permits.clone().try_acquire_owned().ok() } else { None };
+            let here = inner.is_running() && labels::fit(&new.runs_on, &inner.config.labels);
+            let permit = if here { inner.permits.clone().try_acquire_owned().ok() } else { None };
             match permit {
                 Some(permit) => inner.start_driven(&ready, new, permit).await,
                 None => {
                     let started = inner.store.start(new.into()).await?;
-                    inner.ready.notify_one();
+                    inner.ready_anywhere();
                     inner.bus.wake();
                     Ok(started)
                 }
@@ -54,13 +56,15 @@ impl Executor {
     /// # Errors
     /// Those of the database.
     pub async fn start_in(&self, tx: &Tx, start: Start) -> Result<Started> {
-        start_in(tx, &*self.inner.clock, start).await
+        let runs_on = self.inner.versions.runs_on(start.workspace, start.version).await?;
+        let clock = &*self.inner.clock;
+        insert(tx, clock, &new(clock.now(), start, runs_on)).await
     }
 
     /// Tells the executor that there is something to drive, after the commit of
     /// [`Executor::start_in`].
     pub fn wake(&self) {
-        self.inner.ready.notify_one();
+        self.inner.ready_anywhere();
         self.inner.bus.wake();
     }
 }
@@ -89,11 +93,8 @@ impl Inner {
     }
 }
 
-pub(super) async fn start_in(tx: &Tx, clock: &dyn Clock, start: Start) -> Result<Started> {
-    insert(tx, clock, &new(clock.now(), start)).await
-}
-
-pub(super) fn new(now: crate::clock::Millis, start: Start) -> New {
+/// `start` at `now`; `runs_on` are the labels that its version asks for.
+pub(super) fn new(now: Millis, start: Start, runs_on: String) -> New {
     New {
         id: ExecutionId::at(now),
         at: now,
@@ -104,5 +105,6 @@ pub(super) fn new(now: crate::clock::Millis, start: Start) -> New {
         copied: Vec::new(),
         first: Vec::new(),
         lease: None,
+        runs_on,
     }
 }

@@ -3,9 +3,12 @@
 use super::Inner;
 use crate::clock::Millis;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-/// Longest sleep, in milliseconds: another process may have set a timer.
-const LOOK_AGAIN: Millis = 30_000;
+/// Longest sleep, in milliseconds: another process may have set a timer, and its word be lost.
+const LOOK_AGAIN: Millis = 10_000;
+/// How long to wait where another process fires what is due, in milliseconds.
+const ASIDE: Millis = 50;
 
 impl Inner {
     /// Sleeps until the next timer is due, then makes the executions ready that wait for it.
@@ -15,8 +18,9 @@ impl Inner {
             let now = self.clock.now();
             let next = match self.store.next_timer().await {
                 Ok(Some(due)) if due <= now => match self.store.fire().await {
+                    Ok(0) => now + ASIDE,
                     Ok(_) => {
-                        self.ready.notify_one();
+                        self.ready_anywhere();
                         continue;
                     }
                     Err(error) => self.later(&error, now),
@@ -24,6 +28,7 @@ impl Inner {
                 Ok(next) => next.unwrap_or(Millis::MAX).min(now + LOOK_AGAIN),
                 Err(error) => self.later(&error, now),
             };
+            self.next_timer.store(next, Ordering::Release);
             tokio::select! {
                 () = self.clock.sleep_until(next) => {}
                 () = self.timer.notified() => {}

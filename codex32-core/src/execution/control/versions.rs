@@ -1,6 +1,7 @@
 //! Versions, compiled once and kept while they are used.
 
 use crate::error::{Error, Fault, Result};
+use crate::execution::labels;
 use crate::execution::plan::{CompiledBlueprint, SharedBlueprint};
 use crate::execution::ports::{BotSource, LoadedVersion};
 use crate::id::{VersionId, WorkspaceId};
@@ -25,6 +26,8 @@ pub(crate) struct Ready {
 struct Compiled {
     plan: SharedBlueprint,
     inputs: Option<Validator>,
+    /// As they are stored.
+    runs_on: String,
 }
 
 impl Compiled {
@@ -32,11 +35,16 @@ impl Compiled {
         let plan = Arc::new(CompiledBlueprint::compile(&version.blueprint)?);
         let inputs = version.blueprint.inputs.as_ref().map(jsonschema::draft202012::new).transpose();
         let inputs = inputs.map_err(|e| Error::invalid(format!("the blueprint's `inputs` is no JSON Schema: {e}")))?;
-        Ok(Compiled { plan, inputs })
+        Ok(Compiled { plan, inputs, runs_on: labels::stored(&version.blueprint.runs_on) })
     }
 }
 
 impl Ready {
+    /// The labels that its executions ask for, as they are stored.
+    pub(crate) fn runs_on(&self) -> &str {
+        &self.compiled.runs_on
+    }
+
     /// Whether the bot can be started with `input`.
     ///
     /// # Errors
@@ -87,5 +95,18 @@ impl Versions {
         let compiled = self.cache.try_get_with((workspace, id), compile).await;
         let compiled = compiled.map_err(|error: Arc<Error>| (*error).clone())?;
         Ok(Ready { version, plan: compiled.plan.clone(), compiled })
+    }
+
+    /// The labels that the executions of a version ask for, as they are stored. Read from
+    /// the database only where the version was not asked for lately: this is called within
+    /// transactions.
+    ///
+    /// # Errors
+    /// Those of [`Versions::get`].
+    pub(crate) async fn runs_on(&self, workspace: WorkspaceId, id: VersionId) -> Result<String> {
+        match self.cache.get(&(workspace, id)).await {
+            Some(compiled) => Ok(compiled.runs_on.clone()),
+            None => Ok(self.get(workspace, id).await?.runs_on().to_owned()),
+        }
     }
 }

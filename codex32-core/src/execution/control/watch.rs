@@ -72,6 +72,14 @@ impl Watchers {
         (sender, receiver)
     }
 
+    /// All who watch look again: ends may have been missed.
+    pub(super) fn look(&self) {
+        let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        for channel in channels.values().filter_map(Weak::upgrade) {
+            channel.send_modify(|news| news.changes = news.changes.wrapping_add(1));
+        }
+    }
+
     /// Whether anybody watches.
     pub(super) fn any(&self, id: ExecutionId) -> bool {
         let channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);

@@ -99,5 +99,6 @@ async fn start(
         copied: Vec::new(),
         first: Vec::new(),
         lease: None,
+        runs_on: loaded.runs_on().to_owned(),
     })
 }

@@ -11,7 +11,10 @@ impl Driver {
         let id = ExecutionId(self.row.id);
         if self.draining {
             return Some(match self.inner.store.requeue(id, self.row.lease_token).await {
-                Ok(()) => Exit::Requeued,
+                Ok(()) => {
+                    self.inner.ready_anywhere();
+                    Exit::Requeued
+                }
                 Err(_) => Exit::Lost,
             });
         }
@@ -50,7 +53,10 @@ impl Driver {
     async fn why_not(&self, id: ExecutionId) -> Option<Exit> {
         match self.inner.store.row(WorkspaceId(self.row.workspace_id), id).await {
             Ok(row) if row.lease_token == self.row.lease_token && row.lease_owner.is_some() => None,
-            Ok(_) => Some(Exit::Lost),
+            Ok(_) => {
+                super::write::fenced(id);
+                Some(Exit::Lost)
+            }
             Err(error) => {
                 tracing::warn!(execution = %id, %error, "the execution cannot be read now");
                 self.inner.pause_before_retry().await;

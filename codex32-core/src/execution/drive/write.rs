@@ -67,7 +67,7 @@ async fn write(inner: &Inner, commit: &Arc<Commit>) -> Option<Exit> {
         let error = match inner.store.commit(commit.clone()).await {
             Ok(true) => return None,
             Ok(false) => {
-                tracing::warn!(execution = %commit.id, "someone else drives the execution; this driver ends");
+                fenced(commit.id);
                 return Some(Exit::Lost);
             }
             Err(error) => error,
@@ -89,6 +89,12 @@ async fn write(inner: &Inner, commit: &Arc<Commit>) -> Option<Exit> {
             () = shutdown.cancelled() => return Some(Exit::Lost),
         }
     }
+}
+
+/// Notes that a write was refused: someone else drives the execution by now.
+pub(super) fn fenced(id: ExecutionId) {
+    metrics::counter!("codex32_fenced_writes_total").increment(1);
+    tracing::warn!(execution = %id, "someone else drives the execution; this driver ends");
 }
 
 /// Ends an execution that cannot be driven at all: its version is gone or broken.

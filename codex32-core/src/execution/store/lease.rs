@@ -2,6 +2,7 @@
 
 use super::super::types::Status;
 use super::Store;
+use super::workers::fits;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::event::Bus;
@@ -42,6 +43,7 @@ impl Store {
             .select_only()
             .column(executions::Column::Id)
             .filter(executions::Column::Status.eq(Status::Queued.as_str()))
+            .filter(fits(&self.labels))
             .limit(1)
             .into_tuple::<Uuid>()
             .one(self.db.read())
@@ -65,10 +67,12 @@ impl Store {
     /// Takes up to `limit` executions that are ready, oldest first.
     pub(crate) async fn claim(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
         let now = self.clock.now();
+        let fits = fits(&self.labels);
         self.write("claim", move |tx| {
             Box::pin(async move {
                 let mut ready = executions::Entity::find()
                     .filter(executions::Column::Status.eq(Status::Queued.as_str()))
+                    .filter(fits)
                     .order_by_asc(executions::Column::Id)
                     .limit(limit);
                 if tx.get_database_backend() == DbBackend::Postgres {
@@ -167,6 +171,17 @@ impl Store {
                     .filter(idle(tx, own))
                     .exec(tx)
                     .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Gives back all that `owner` holds, as it ends: others need not wait for the leases.
+    pub(crate) async fn give_back(&self, owner: Uuid) -> Result<()> {
+        self.write("give_back", move |tx| {
+            Box::pin(async move {
+                free(Status::Queued).filter(driven()).filter(executions::Column::LeaseOwner.eq(owner)).exec(tx).await?;
                 Ok(())
             })
         })

@@ -17,6 +17,7 @@ mod signals;
 mod start;
 mod timers;
 mod waits;
+mod workers;
 
 pub(crate) use commit::{Asked, Commit, Ended};
 pub(crate) use lease::Parked;
@@ -41,6 +42,8 @@ pub(crate) struct Store {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
     writes: Group<Write, Written>,
+    /// Of the executor: it claims what asks for these, and what asks for none.
+    pub(crate) labels: Vec<String>,
     /// Where tests stop the world.
     #[cfg(test)]
     pub(crate) gate: Option<Arc<dyn Gate>>,
@@ -62,6 +65,7 @@ impl Store {
             db,
             clock,
             writes,
+            labels: Vec::new(),
             #[cfg(test)]
             gate: None,
         }

@@ -1,6 +1,7 @@
 //! Between rows and types.
 
 use super::super::entry::{Entry, Event};
+use super::super::labels;
 use super::super::types::{Execution, Line};
 use super::commit::Ended;
 use crate::error::{Error, Result};
@@ -41,6 +42,7 @@ pub(super) fn execution(row: executions::Model) -> Result<Execution> {
         continues: row.continues.map(ExecutionId),
         continued_as: row.continued_as.map(ExecutionId),
         idempotency_key: row.idempotency_key,
+        runs_on: labels::read(&row.runs_on),
         created_at: row.created_at,
         started_at: row.started_at,
         finished_at: row.finished_at,

@@ -49,6 +49,8 @@ pub(crate) struct New {
     pub(crate) first: Vec<Event>,
     /// Driven by whoever stores it, from the start.
     pub(crate) lease: Option<Lease>,
+    /// The labels that it asks for, as they are stored.
+    pub(crate) runs_on: String,
 }
 
 impl New {
@@ -181,5 +183,6 @@ pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
         lease_owner: Set(new.lease.map(|lease| lease.owner)),
         lease_token: Set(if driven { FIRST_TOKEN } else { 0 }),
         lease_until: Set(new.lease.map(|lease| lease.until)),
+        runs_on: Set(new.runs_on.clone()),
     })
 }

@@ -5,8 +5,8 @@ use super::Store;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::storage::entity::{executions, timers};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, LockBehavior, LockType};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 /// Timers that are handled in one transaction.
@@ -18,15 +18,17 @@ impl Store {
         let now = self.clock.now();
         self.write("fire", move |tx| {
             Box::pin(async move {
-                let ids: Vec<Uuid> = timers::Entity::find()
+                let mut due = timers::Entity::find()
                     .select_only()
                     .column(timers::Column::ExecutionId)
                     .filter(timers::Column::Due.lte(now))
                     .order_by_asc(timers::Column::Due)
-                    .limit(BATCH)
-                    .into_tuple()
-                    .all(tx)
-                    .await?;
+                    .limit(BATCH);
+                if tx.get_database_backend() == DbBackend::Postgres {
+                    // Several nodes wake at the same moment: each takes what no other has taken.
+                    due = due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                }
+                let ids: Vec<Uuid> = due.into_tuple().all(tx).await?;
                 if ids.is_empty() {
                     return Ok(0);
                 }

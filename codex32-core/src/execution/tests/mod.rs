@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod blueprints;
+mod cluster;
 mod crash;
 mod decide;
 mod decide_approvals;

@@ -65,6 +65,8 @@ pub struct Model {
     pub lease_token: i64,
     /// When the lease ends, UTC milliseconds.
     pub lease_until: Option<i64>,
+    /// Labels that who drives it must have, each between commas; empty: anyone.
+    pub runs_on: String,
 }
 
 /// Relations are followed by hand.

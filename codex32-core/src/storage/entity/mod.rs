@@ -29,4 +29,5 @@ pub mod users;
 pub mod version_files;
 pub mod versions;
 pub mod webhook_replies;
+pub mod workers;
 pub mod workspaces;

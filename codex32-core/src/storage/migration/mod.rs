@@ -5,6 +5,7 @@ mod m02_execution;
 mod m03_triggers;
 mod m04_kv;
 mod m06_chain;
+mod m07_workers;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m03_triggers::Migration),
             Box::new(m04_kv::Migration),
             Box::new(m06_chain::Migration),
+            Box::new(m07_workers::Migration),
         ]
     }
 }
