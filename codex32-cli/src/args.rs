@@ -156,6 +156,13 @@ fn globals() -> Vec<Arg> {
         global("data", "CODEX32_DATA", "Work embedded over this folder (default ./data or the user's data folder)")
             .value_name("DIR"),
         global("store", "CODEX32_STORE", "Database URL instead of the SQLite file in the folder").value_name("URL"),
+        global(
+            "key_file",
+            "CODEX32_KEY_FILE",
+            "Key of the secrets, instead of the file in the folder (or CODEX32_KEY)",
+        )
+        .long("key-file")
+        .value_name("FILE"),
         global("url", "CODEX32_URL", "Work against the server at this address").value_name("URL"),
         global("token", "CODEX32_TOKEN", "API token for the server").value_name("TOKEN").hide_env_values(true),
         Arg::new("json").long("json").global(true).num_args(0).action(ArgAction::SetTrue).help("Print JSON"),

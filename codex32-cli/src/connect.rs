@@ -3,7 +3,7 @@
 use clap::ArgMatches;
 use codex32_core::api::door::{Door, Remote};
 use codex32_core::engine::{Config, Engine};
-use codex32_core::error::Result;
+use codex32_core::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ impl Connection {
             let remote = Remote::new(&url, text(matches, "token"))?;
             return Ok(Connection { door: Door::Remote(remote) });
         }
-        let config = config(matches);
+        let config = config(matches)?;
         if let Some(running) = running(&config) {
             let remote = Remote::new(&running.address, Some(running.token))?;
             if remote.call("system.health", serde_json::json!({})).await.is_ok() {
@@ -54,12 +54,22 @@ impl Connection {
 }
 
 /// The configuration that the global arguments give.
-pub(crate) fn config(matches: &ArgMatches) -> Config {
-    let config = Config::in_folder(data(matches));
-    match text(matches, "store") {
-        Some(url) => config.with_store(url),
-        None => config,
+pub(crate) fn config(matches: &ArgMatches) -> Result<Config> {
+    let mut config = Config::in_folder(data(matches));
+    if let Some(url) = text(matches, "store") {
+        config = config.with_store(url);
     }
+    config.key = key(matches)?;
+    Ok(config)
+}
+
+/// The master key of the secrets, where it is not in the data folder.
+fn key(matches: &ArgMatches) -> Result<Option<String>> {
+    if let Some(file) = text(matches, "key_file") {
+        let text = std::fs::read_to_string(&file);
+        return text.map(Some).map_err(|e| Error::invalid(format!("read the key file {file}: {e}")));
+    }
+    Ok(std::env::var("CODEX32_KEY").ok().filter(|key| !key.trim().is_empty()))
 }
 
 /// The data folder: as told, else `./data` where it holds an engine, else the user's.

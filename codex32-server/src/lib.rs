@@ -3,6 +3,7 @@
 //!
 //! - [`serve`] listens, with TLS where a certificate is given, and drains at the end;
 //!   [`router`] is the same without a listener.
+//! - [`serve_status`] is all that a worker serves: its health and its measures.
 //! - [`mcp::serve_stdio`] offers the operations as tools over standard input and output.
 //!
 //! Invariants: every route under `/api/v1`, every WebSocket call and every tool comes
@@ -23,9 +24,11 @@ mod rest;
 mod router;
 mod serve;
 mod shell;
+mod status;
 mod trace;
 mod ws;
 
 pub use config::{ServerConfig, Tls};
 pub use router::router;
 pub use serve::{Serving, serve};
+pub use status::serve_status;

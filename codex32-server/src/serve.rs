@@ -88,7 +88,8 @@ pub async fn serve(engine: Engine, config: ServerConfig, shutdown: CancellationT
     Ok(Serving { address, secure, done })
 }
 
-async fn listen(address: &str) -> Result<TcpListener> {
+/// A listener on `address`.
+pub(crate) async fn listen(address: &str) -> Result<TcpListener> {
     let failed = |e: std::io::Error| {
         Error::unavailable(format!("listen on {address}: {e}"))
             .hint("is another server there? choose another with --listen")

@@ -7,9 +7,11 @@ mod generate;
 mod generic;
 mod make;
 mod mcp;
+mod node;
 mod operations;
 mod run;
 mod up;
+mod worker;
 
 use crate::connect::Connection;
 use crate::output::Output;
@@ -20,6 +22,7 @@ use codex32_core::error::Result;
 pub(crate) fn hand_made() -> Vec<Command> {
     vec![
         up::command(),
+        worker::command(),
         make::command(),
         run::command(),
         draft::command(),
@@ -39,6 +42,7 @@ pub(crate) async fn run(matches: &ArgMatches, output: &Output) -> Result<u8> {
     let Some((name, sub)) = matches.subcommand() else { return Ok(2) };
     match name {
         "up" => return up::run(matches, sub, output).await,
+        "worker" => return worker::run(matches, sub, output).await,
         "operations" => return operations::run(output),
         "generate" => return generate::run(sub, output),
         "mcp" => return mcp::run(matches).await,

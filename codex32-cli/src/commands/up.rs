@@ -1,11 +1,11 @@
 //! `codex32 up`: the engine with its server, in the foreground.
 
+use super::node;
 use crate::connect::{RUNNING, Running, config};
 use crate::output::Output;
 use clap::{Arg, ArgMatches, Command};
 use codex32_core::engine::Engine;
 use codex32_core::error::{Error, Result};
-use codex32_core::observe::{LogFormat, init_tracing};
 use codex32_server::{ServerConfig, Tls};
 use owo_colors::OwoColorize;
 use serde_json::json;
@@ -22,23 +22,17 @@ pub(super) fn command() -> Command {
         .arg(arg("public-url", "URL", "Where people reach it, for links in messages").env("CODEX32_PUBLIC_URL"))
         .arg(arg("email", "ADDRESS", "The owner's e-mail address, when it is created").env("CODEX32_OWNER_EMAIL"))
         .arg(arg("timezone", "ZONE", "IANA zone of schedules that name none").env("CODEX32_TIMEZONE"))
+        .args(node::arguments())
         .arg(arg("tls-cert", "FILE", "Certificate chain, PEM").requires("tls-key"))
         .arg(arg("tls-key", "FILE", "Private key, PEM").requires("tls-cert"))
         .arg(arg("cors-origin", "ORIGIN", "Allow this origin; none by default").action(clap::ArgAction::Append))
-        .arg(
-            arg("log", "FILTER", "What to log: info, debug, codex32_core=debug")
-                .env("CODEX32_LOG")
-                .default_value("info"),
-        )
-        .arg(arg("log-format", "FORMAT", "How").value_parser(["text", "json"]).default_value("text"))
 }
 
 pub(super) async fn run(global: &ArgMatches, matches: &ArgMatches, output: &Output) -> Result<u8> {
     let get = |name: &str| matches.get_one::<String>(name).cloned();
-    let filter = get("log").unwrap_or_default();
-    let format = if get("log-format").as_deref() == Some("json") { LogFormat::Json } else { LogFormat::Pretty };
-    init_tracing(format, &filter)?;
-    let mut config = config(global);
+    node::log(matches)?;
+    let mut config = config(global)?;
+    node::apply(matches, &mut config);
     if let Some(zone) = get("timezone") {
         config.timezone = zone;
     }
@@ -57,7 +51,7 @@ pub(super) async fn run(global: &ArgMatches, matches: &ArgMatches, output: &Outp
     engine.start().await?;
     let beside = RunningFile::write(&data, &Running { address: address.clone(), token: engine.local_token().await? })?;
     greet(output, &address, token.as_deref(), &data);
-    tokio::spawn(signals(stop));
+    tokio::spawn(node::signals(stop));
     let outcome = serving.wait().await;
     drop(beside);
     engine.shutdown().await;
@@ -79,24 +73,6 @@ fn greet(output: &Output, address: &str, token: Option<&str>, data: &Path) {
         output.line(format_args!("Sign in at once: {address}/#token={token}"));
     }
     output.line(format_args!("Data: {}   Stop: Ctrl-C", data.display()));
-}
-
-/// Ends the server at Ctrl-C or SIGTERM.
-async fn signals(stop: CancellationToken) {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminated) => {
-                tokio::select! { _ = interrupted => {}, _ = terminated.recv() => {} }
-            }
-            Err(_) => drop(interrupted.await),
-        }
-    }
-    #[cfg(not(unix))]
-    drop(interrupted.await);
-    stop.cancel();
 }
 
 /// The file that tells commands on this machine of the server; gone with it.

@@ -65,7 +65,8 @@ async fn next(inner: &Arc<Inner>, row: &executions::Model, input: Value) -> Resu
             .hint("store what was gathered elsewhere and hand over where it is"));
     }
     let target = target(inner, row).await?;
-    inner.versions.get(workspace, target.version).await?.check(&input)?;
+    let ready = inner.versions.get(workspace, target.version).await?;
+    ready.check(&input)?;
     let now = inner.clock.now();
     Ok(New {
         id: ExecutionId::at(now),
@@ -90,6 +91,7 @@ async fn next(inner: &Arc<Inner>, row: &executions::Model, input: Value) -> Resu
         copied: Vec::new(),
         first: Vec::new(),
         lease: None,
+        runs_on: ready.runs_on().to_owned(),
     })
 }
 

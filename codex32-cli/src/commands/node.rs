@@ -1,0 +1,74 @@
+//! What every process that executes is told: `codex32 up` and `codex32 worker`.
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use codex32_core::engine::Config;
+use codex32_core::error::Result;
+use codex32_core::observe::{LogFormat, init_tracing};
+use tokio_util::sync::CancellationToken;
+
+/// The arguments.
+pub(super) fn arguments() -> Vec<Arg> {
+    let arg = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    vec![
+        arg("concurrency", "N", "Executions driven at the same time; 64 by default")
+            .value_parser(value_parser!(u32).range(1..=100_000))
+            .env("CODEX32_CONCURRENCY"),
+        arg("labels", "LABELS", "What this node can do beyond others, for bots with `runs_on`: gpu,region.eu")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .env("CODEX32_LABELS"),
+        arg("nats", "URL", "Wake the other nodes by NATS instead of PostgreSQL's NOTIFY").env("CODEX32_NATS"),
+        arg("drain", "SECONDS", "How long running steps may take to end at a shutdown; 5 by default")
+            .value_parser(value_parser!(u32).range(0..=86_400))
+            .env("CODEX32_DRAIN"),
+        arg("lease-ms", "MS", "How long a node may give no sign of life until others take over; 30000 by default")
+            .value_parser(value_parser!(u32).range(300..=3_600_000))
+            .env("CODEX32_LEASE_MS"),
+        arg("log", "FILTER", "What to log: info, debug, codex32_core=debug").env("CODEX32_LOG").default_value("info"),
+        arg("log-format", "FORMAT", "How").value_parser(["text", "json"]).default_value("text"),
+    ]
+}
+
+/// Begins to log as the arguments say.
+pub(super) fn log(matches: &ArgMatches) -> Result<()> {
+    let filter = matches.get_one::<String>("log").cloned().unwrap_or_default();
+    let json = matches.get_one::<String>("log-format").is_some_and(|format| format == "json");
+    init_tracing(if json { LogFormat::Json } else { LogFormat::Pretty }, &filter)
+}
+
+/// Puts what the arguments say into `config`.
+pub(super) fn apply(matches: &ArgMatches, config: &mut Config) {
+    let number = |name: &str| matches.get_one::<u32>(name).copied();
+    if let Some(count) = number("concurrency") {
+        config.concurrency = usize::try_from(count).unwrap_or(usize::MAX);
+    }
+    if let Some(seconds) = number("drain") {
+        config.drain_ms = u64::from(seconds) * 1_000;
+    }
+    if let Some(ms) = number("lease-ms") {
+        config.lease_ms = i64::from(ms);
+    }
+    let labels = matches.get_many::<String>("labels").into_iter().flatten();
+    config.labels = labels.map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()).collect();
+    config.nats = matches.get_one::<String>("nats").cloned().filter(|url| !url.is_empty());
+}
+
+/// Ends what runs at Ctrl-C or SIGTERM.
+pub(super) async fn signals(stop: CancellationToken) {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => {
+                tokio::select! { _ = interrupted => {}, _ = terminated.recv() => {} }
+            }
+            Err(_) => drop(interrupted.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupted.await);
+    stop.cancel();
+}
