@@ -15,11 +15,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(TARGET)/venv
 DATA ?= $(CURDIR)/data
 
-.PHONY: help up test lint generate bench setup dashboard build-tests test-rust test-python test-node test-browser test-api clean
+.PHONY: help up test soak lint generate bench setup dashboard build-tests test-rust test-python test-node test-browser test-api clean
 
 help:
 	@echo "make up        build, start on embedded SQLite, print the address to open"
 	@echo "make test      set up and run every test"
+	@echo "make soak      the crash tests for longer: 100 kills of each set-up"
 	@echo "make lint      formatting, clippy, licences"
 	@echo "make generate  rewrite the generated files"
 	@echo "make bench     the measures of docs/performance.md"
@@ -30,6 +31,10 @@ up: dashboard
 
 test: lint test-rust test-python test-node test-api test-browser
 	@echo "all tests passed"
+
+# The tests of what a crash does, longer than `make test` runs them.
+soak: build-tests
+	CODEX32_KILLS=$${CODEX32_KILLS:-100} cargo test --locked --workspace --test crash -- --nocapture
 
 setup:
 	@./.ci/setup

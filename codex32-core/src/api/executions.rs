@@ -101,7 +101,8 @@ impl Operation for Start {
         if input.wait == Some(true) {
             let most = Duration::from_millis(input.timeout_ms.unwrap_or(60_000).min(LONGEST_WAIT_MS));
             let (execution, steps) = engine.executor().run_to_end(start, most).await?;
-            return Ok(ExecutionDetail { execution, steps });
+            let missing_labels = engine.executor().missing_labels(&execution).await?;
+            return Ok(ExecutionDetail { execution, missing_labels, steps });
         }
         let started = engine.executor().start(start).await?;
         detail(engine, caller, started.id).await

@@ -31,7 +31,7 @@ impl Inner {
             self.ring((*id).into());
         }
         for id in &word.over {
-            self.watchers.changed((*id).into(), true);
+            self.watchers.changed((*id).into(), true, None);
         }
         if word.events || word.everything {
             self.bus.wake_here();

@@ -78,7 +78,20 @@ impl Commit {
     /// stay as it is; no more than one statement takes.
     pub(super) fn only_adds(&self) -> bool {
         let Commit {
-            lines, taken, status, asked, tokens, waits, forget, close, children, cancel, ended, entries, successor, ..
+            lines,
+            taken,
+            status,
+            asked,
+            tokens,
+            waits,
+            forget,
+            close,
+            children,
+            cancel,
+            ended,
+            entries,
+            successor,
+            ..
         } = self;
         let quiet = successor.is_none() && lines.is_empty() && taken.is_empty() && status.is_none() && ended.is_none();
         let alone = children.is_empty() && cancel.is_empty() && waits.is_empty() && forget.is_empty();
