@@ -136,8 +136,8 @@ fn steps(history: &History) -> Vec<String> {
 
 /// Each result is what the counterpart gave for its key, and was done there. A step that
 /// calls another bot has the result of the execution that it has started.
-fn effects<'a>(
-    history: &'a History,
+fn effects(
+    history: &History,
     deeds: &BTreeMap<String, Deed>,
     recorded: &mut BTreeSet<String>,
     faults: &mut Vec<String>,
@@ -194,6 +194,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    type Change = dyn Fn(&mut History, &mut BTreeMap<String, Deed>);
+
     fn entry(seq: i64, kind: &str, step: &str, detail: Value) -> Entry {
         Entry { seq, kind: kind.to_owned(), step: step.to_owned(), detail }
     }
@@ -216,6 +218,12 @@ mod tests {
         faults(&[history], &["e".to_owned()], &deeds).join("; ")
     }
 
+    fn renumber(history: &mut History) {
+        for (entry, seq) in history.entries.iter_mut().zip(1..) {
+            entry.seq = seq;
+        }
+    }
+
     #[test]
     fn a_sound_history_has_no_faults() {
         assert_eq!(found(|_, _| {}), "");
@@ -223,12 +231,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_found() {
-        let renumber = |history: &mut History| {
-            for (entry, seq) in history.entries.iter_mut().zip(1..) {
-                entry.seq = seq;
-            }
-        };
-        let cases: [(&str, &dyn Fn(&mut History, &mut BTreeMap<String, Deed>)); 12] = [
+        let cases: [(&str, &Change); 12] = [
             ("acknowledged and lost", &|h, _| h.id = "other".into()),
             ("it is failed", &|h, _| h.status = "failed".into()),
             ("number 3 is missing", &|h, _| drop(h.entries.remove(2))),

@@ -59,12 +59,7 @@ impl State {
                 self.by_child.remove(child);
                 self.set_phase(id, Phase::New);
             }
-            Event::ChildContinued { id: child, next, .. } => {
-                if self.by_child.remove(child).is_some() {
-                    self.by_child.insert(*next, id);
-                    self.set_phase(id, Phase::Calling(Some(*next)));
-                }
-            }
+            Event::ChildContinued { id: child, next, .. } => self.apply_child_continued(id, *child, *next),
             Event::Undoing { .. } => self.apply_undoing(id),
             Event::ApprovalAsked { due, .. } => self.apply_asked(id, *due),
             Event::ApprovalAnswered { answer, .. } => self.apply_answer(id, answer),
@@ -139,6 +134,13 @@ impl State {
         self.leave(id);
         self.written(id, Phase::Backoff);
         self.set_timer(id, retry_at, Purpose::Retry);
+    }
+
+    fn apply_child_continued(&mut self, id: FrameId, child: crate::id::ExecutionId, next: crate::id::ExecutionId) {
+        if self.by_child.remove(&child).is_some() {
+            self.by_child.insert(next, id);
+            self.set_phase(id, Phase::Calling(Some(next)));
+        }
     }
 
     fn apply_child_started(&mut self, id: FrameId, child: crate::id::ExecutionId) {

@@ -68,9 +68,8 @@ impl State {
                 self.effects.push(super::Effect::CancelChild { id: child });
             }
             Phase::Awaiting => {
-                if self.stop_awaiting(id, node) {
-                    self.effects.push(super::Effect::ForgetWait { path: path.to_string() });
-                }
+                let bus = self.stop_awaiting(id, node);
+                self.effects.extend(bus.then(|| super::Effect::ForgetWait { path: path.to_string() }));
             }
             Phase::Asked(_) => self.effects.push(super::Effect::CloseApproval { path: path.to_string() }),
             _ => {}

@@ -105,9 +105,8 @@ impl State {
                 self.effects.push(Effect::CancelChild { id: *child });
             }
             Phase::Awaiting => {
-                if self.stop_awaiting(id, step.node) {
-                    self.effects.push(Effect::ForgetWait { path: path.to_owned() });
-                }
+                let bus = self.stop_awaiting(id, step.node);
+                self.effects.extend(bus.then(|| Effect::ForgetWait { path: path.to_owned() }));
             }
             Phase::Asked(_) => self.effects.push(Effect::CloseApproval { path: path.to_owned() }),
             _ => {}
