@@ -13,7 +13,7 @@ use crate::trigger::depth_of;
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    QuerySelect, Select,
 };
 use uuid::Uuid;
 
@@ -39,11 +39,9 @@ pub(crate) struct Parked {
 impl Store {
     /// Like [`Store::claim`], without a write where nothing is ready.
     pub(crate) async fn claim_if_any(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
-        let ready = executions::Entity::find()
+        let ready = ready(fits(&self.labels))
             .select_only()
             .column(executions::Column::Id)
-            .filter(executions::Column::Status.eq(Status::Queued.as_str()))
-            .filter(fits(&self.labels))
             .limit(1)
             .into_tuple::<Uuid>()
             .one(self.db.read())
@@ -56,8 +54,7 @@ impl Store {
         let held: Vec<(Uuid, i64)> = executions::Entity::find()
             .select_only()
             .columns([executions::Column::Id, executions::Column::LeaseToken])
-            .filter(driven())
-            .filter(executions::Column::LeaseOwner.eq(owner))
+            .filter(held_by(owner))
             .into_tuple()
             .all(self.db.read())
             .await?;
@@ -70,11 +67,7 @@ impl Store {
         let fits = fits(&self.labels);
         self.write("claim", move |tx| {
             Box::pin(async move {
-                let mut ready = executions::Entity::find()
-                    .filter(executions::Column::Status.eq(Status::Queued.as_str()))
-                    .filter(fits)
-                    .order_by_asc(executions::Column::Id)
-                    .limit(limit);
+                let mut ready = ready(fits).order_by_asc(executions::Column::Id).limit(limit);
                 if tx.get_database_backend() == DbBackend::Postgres {
                     ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
                 }
@@ -165,7 +158,7 @@ impl Store {
     pub(crate) async fn keep(&self, owner: Uuid, until: Millis) -> Result<()> {
         self.write("keep", move |tx| {
             Box::pin(async move {
-                let own = driven().add(executions::Column::LeaseOwner.eq(owner));
+                let own = held_by(owner);
                 executions::Entity::update_many()
                     .col_expr(executions::Column::LeaseUntil, Expr::value(until))
                     .filter(idle(tx, own))
@@ -208,6 +201,20 @@ impl Store {
     }
 }
 
+/// What is ready. The state stands in the text of the statement, as the index says it:
+/// for a value that is bound it would not be used.
+pub(super) fn queued() -> Expr {
+    Expr::col((executions::Entity, executions::Column::Status)).eq(Expr::Constant(Status::Queued.as_str().into()))
+}
+
+fn ready(fits: Expr) -> Select<executions::Entity> {
+    executions::Entity::find().filter(queued()).filter(fits)
+}
+
+fn held_by(owner: Uuid) -> Condition {
+    driven().add(executions::Column::LeaseOwner.eq(owner))
+}
+
 /// What can have a driver.
 fn driven() -> Condition {
     Condition::all().add(executions::Column::Status.is_in([Status::Running.as_str(), Status::Paused.as_str()]))
@@ -232,4 +239,34 @@ fn free(status: Status) -> sea_orm::UpdateMany<executions::Entity> {
         .col_expr(executions::Column::Status, Expr::value(status.as_str()))
         .col_expr(executions::Column::LeaseOwner, Expr::value(Option::<Uuid>::None))
         .col_expr(executions::Column::LeaseUntil, Expr::value(Option::<i64>::None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::testing::sqlite;
+    use sea_orm::{QueryTrait, Statement};
+
+    /// What there is to drive is few; what is stored may be millions.
+    #[tokio::test]
+    async fn nothing_walks_over_what_is_over() {
+        let test = sqlite().await;
+        let owner = Uuid::from_u128(1);
+        let others =
+            driven().add(executions::Column::LeaseOwner.is_not_null()).add(executions::Column::LeaseOwner.ne(owner));
+        let queries = [
+            (ready(fits(&[])).order_by_asc(executions::Column::Id).limit(8), "executions_queued"),
+            (ready(fits(&["gpu".to_owned()])).limit(1), "executions_queued"),
+            (executions::Entity::find().filter(held_by(owner)), "executions_leased"),
+            (executions::Entity::find().filter(others), "executions_leased"),
+        ];
+        for (query, index) in queries {
+            let built = query.build(DbBackend::Sqlite);
+            let sql = ["EXPLAIN QUERY PLAN ", &built.sql].concat();
+            let explain = Statement { sql, ..built };
+            let rows = test.db.read().query_all_raw(explain).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+            assert!(plan.iter().all(|line| line.contains(index)), "{plan:?}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! The executors on this database, and what they may claim.
 
 use super::super::labels;
-use super::super::types::{Status, Worker};
+use super::super::types::Worker;
 use super::Store;
+use super::lease::queued;
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::storage::entity::executions;
@@ -93,7 +94,7 @@ impl Store {
             .select_only()
             .column(executions::Column::RunsOn)
             .column_as(executions::Column::Id.count(), "ready")
-            .filter(executions::Column::Status.eq(Status::Queued.as_str()))
+            .filter(queued())
             .filter(executions::Column::RunsOn.ne(""))
             .group_by(executions::Column::RunsOn)
             .into_tuple()

@@ -6,6 +6,7 @@ mod m03_triggers;
 mod m04_kv;
 mod m06_chain;
 mod m07_workers;
+mod m08_active;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m04_kv::Migration),
             Box::new(m06_chain::Migration),
             Box::new(m07_workers::Migration),
+            Box::new(m08_active::Migration),
         ]
     }
 }
