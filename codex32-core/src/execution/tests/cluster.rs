@@ -39,7 +39,11 @@ async fn an_execution_is_claimed_by_who_has_all_its_labels() {
         let page = plain.executor.list(world.workspace, &Default::default(), None, 10).await.unwrap();
         let child = page.items.iter().find(|e| e.parent == Some(parent)).unwrap();
         assert_eq!((child.status, child.runs_on.clone()), (Status::Queued, labels("eu gpu")));
-        assert_eq!(plain.executor.missing_labels(child).await.unwrap(), labels("gpu"));
+        plain
+            .until("the worker is listed with what it has", async || {
+                (plain.executor.missing_labels(child).await.unwrap() == labels("gpu")).then_some(())
+            })
+            .await;
         let direct = plain.start("gpu", json!({})).await;
         assert_eq!(plain.get(direct).await.status, Status::Queued, "it is not driven from its start either");
         let right = with_labels(&world, "gpu big eu").live(db).await;
