@@ -328,6 +328,8 @@ class ExecutionDetail(TypedDict):
     parent: Optional[str]
     parent_step: Optional[str]
     retry_of: Optional[str]
+    continues: Optional[str]
+    continued_as: Optional[str]
     idempotency_key: Optional[str]
     runs_on: List[str]
     created_at: int
@@ -377,6 +379,7 @@ class Failure(TypedDict):
     hint: NotRequired[Optional[str]]
     faults: NotRequired[List["Fault"]]
     retry_after_ms: NotRequired[Optional[int]]
+    not_undone: NotRequired[List["NotUndone"]]
 
 class Fault(TypedDict):
     """One thing wrong with one place of the input."""
@@ -615,6 +618,12 @@ class MyWorkspacePage(TypedDict):
     items: List["MyWorkspace"]
     next: NotRequired[Optional[str]]
 
+class NotUndone(TypedDict):
+    """A step that could not be undone."""
+    step: str
+    code: "Code"
+    message: str
+
 class Nothing(TypedDict):
     """No input."""
     ...
@@ -807,6 +816,7 @@ class StepState(TypedDict):
     due: Optional[int]
     child: Optional[str]
     copied: bool
+    undone: bool
 
 StepStatus = Literal["running", "waiting", "retrying", "succeeded", "failed", "skipped", "cancelled"]
 

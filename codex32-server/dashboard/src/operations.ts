@@ -566,6 +566,10 @@ export interface ExecutionDetail {
   parent_step: string | null
   /** The execution that it takes up again. */
   retry_of: string | null
+  /** The execution that it goes on from, by a `continue` step. */
+  continues: string | null
+  /** The execution that goes on from it. */
+  continued_as: string | null
   /** A second start with it finds this execution. */
   idempotency_key: string | null
   /** Labels that a worker must have to drive it. */
@@ -650,6 +654,8 @@ export interface Failure {
   faults?: Array<Fault>
   /** When another attempt is worth it, in milliseconds. */
   retry_after_ms?: number | null
+  /** Steps whose effect stands because they could not be undone, the first 20. */
+  not_undone?: Array<NotUndone>
 }
 
 /** One thing wrong with one place of the input. */
@@ -1050,6 +1056,16 @@ export interface MyWorkspacePage {
   next?: string | null
 }
 
+/** A step that could not be undone. */
+export interface NotUndone {
+  /** Path of the step. */
+  step: string
+  /** Class of the error that its undo failed with. */
+  code: Code
+  /** What went wrong, secrets redacted. */
+  message: string
+}
+
 /** No input. */
 export interface Nothing {
 }
@@ -1363,10 +1379,12 @@ export interface StepState {
   error: Failure | null
   /** When it goes on by itself, UTC milliseconds. */
   due: number | null
-  /** The execution that it called. */
+  /** The execution that it called, or that goes on from this one. */
   child: string | null
   /** Whether the result was taken over from the execution that this one retries. */
   copied: boolean
+  /** Whether what it did was taken back by its `undo`, the step `PATH/undo`. */
+  undone: boolean
 }
 
 /** Where a step stands. */
