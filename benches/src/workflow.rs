@@ -41,8 +41,9 @@ pub struct Figures {
 /// # Errors
 /// Where the engine fails, or an execution gives a wrong output.
 pub async fn measure(url: &str, scratch: &Path) -> Result<Figures, Failure> {
-    let folder = tempfile::tempdir_in(scratch)?;
-    let mut config = Config::in_folder(folder.path()).with_store(url);
+    // One folder for all rounds: the store is kept between them, and has one key.
+    let folder = scratch.join("engine");
+    let mut config = Config::in_folder(&folder).with_store(url);
     config.concurrency = AT_ONCE;
     let engine = Engine::open(config).await?;
     engine.bootstrap(None).await?;
