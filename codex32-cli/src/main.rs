@@ -16,7 +16,7 @@ use codex32_core::error::Error;
 use output::Output;
 use std::process::ExitCode;
 
-/// Many short texts from many threads: the allocator of glibc took a fifth of the time.
+/// Many short texts are made and dropped on many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
