@@ -1,5 +1,9 @@
 //! `executions`: runs of bots, their steps, journals and logs.
 
+mod again;
+
+pub use again::{Fork, Migrate, Replay, Retry};
+
 use super::operation::{Meta, Method, Operation, StreamOperation};
 use super::wire::limit;
 use crate::access::{Caller, Permission};
@@ -276,43 +280,6 @@ control!(
     /// Lets a paused execution go on.
     Resume, "executions.resume", "/executions/{id}/resume", "Let a paused execution go on.", resume
 );
-
-/// Retries an execution.
-pub struct Retry;
-
-/// An execution and from where.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RetryInput {
-    /// Its id.
-    pub id: ExecutionId,
-    /// Path of the step to begin with; by default the first that failed.
-    #[serde(default)]
-    pub from: Option<String>,
-}
-
-impl Operation for Retry {
-    const META: Meta = Meta::write(
-        "executions.retry",
-        Method::Post,
-        "/executions/{id}/retry",
-        "Run an ended execution again from a step.",
-    )
-    .describe(
-        "A new execution takes over the recorded results before that step, so that what worked is not done twice.",
-    )
-    .needs(Permission::ExecutionsControl)
-    .errors(&[Code::NotFound, Code::Precondition])
-    .status(201)
-    .drives();
-    type Input = RetryInput;
-    type Output = ExecutionDetail;
-    async fn run(engine: &Engine, caller: &Caller, input: RetryInput) -> Result<ExecutionDetail> {
-        let started =
-            engine.executor().retry(caller.workspace, input.id, input.from.as_deref(), caller.label()).await?;
-        detail(engine, caller, started.id).await
-    }
-}
 
 /// Sends a signal.
 pub struct Signal;

@@ -3,7 +3,7 @@
 use super::types::Status;
 use crate::clock::Millis;
 use crate::error::{Code, Error, Fault};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, VersionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -282,6 +282,24 @@ pub enum Event {
     Resumed {
         /// Who.
         by: String,
+    },
+    /// It goes on with another version of its bot, whose way to here would have been the same.
+    Migrated {
+        /// The version so far.
+        from: VersionId,
+        /// The version from now on.
+        to: VersionId,
+        /// Who wanted it.
+        by: String,
+    },
+    /// It was to go on with another version, and stays with its own.
+    MigrationRefused {
+        /// The version that it was to go on with.
+        to: VersionId,
+        /// Who wanted it.
+        by: String,
+        /// Why not.
+        error: Failure,
     },
     /// It is over.
     Finished {

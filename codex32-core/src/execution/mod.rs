@@ -34,13 +34,15 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod types;
+mod words;
 
 pub use control::{Config, Executor, Parts};
 pub use entry::{Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
 pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
 pub use types::{
-    Answer, Approval, Execution, Filter, Line, Start, Started, Status, StepState, StepStatus, WatchItem, Worker,
+    Answer, Approval, Divergence, Execution, Filter, Fork, Line, Replay, Start, Started, Status, StepState, StepStatus,
+    WatchItem, Worker,
 };
 
 /// Largest input of an execution, in bytes of JSON.

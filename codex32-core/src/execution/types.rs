@@ -167,6 +167,50 @@ pub struct Started {
     pub existing: bool,
 }
 
+/// What is different in a fork of an execution. The default: nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fork {
+    /// Its input; an object. That of the execution where absent.
+    pub input: Option<Value>,
+    /// The version that it runs. That of the execution where absent.
+    pub version: Option<VersionId>,
+    /// Path of the step to begin with: results recorded before it are taken over. Nothing
+    /// is taken over where absent.
+    pub from: Option<String>,
+}
+
+/// What came of following an execution's journal once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Replay {
+    /// The execution.
+    pub execution: ExecutionId,
+    /// Number of the version that followed.
+    pub version: u32,
+    /// Entries of the journal.
+    pub entries: usize,
+    /// Entries that agree with what the version would have done.
+    pub followed: usize,
+    /// Whether all of them do.
+    pub same: bool,
+    /// The first that does not.
+    pub divergence: Option<Divergence>,
+}
+
+/// Where the journal and a version part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Divergence {
+    /// Number of the entry.
+    pub seq: i64,
+    /// Its time, UTC milliseconds.
+    pub at: Millis,
+    /// Path of the step that it is about, or empty.
+    pub step: String,
+    /// What happened, in words.
+    pub recorded: String,
+    /// What would have happened instead, in words; absent where it would have waited on.
+    pub instead: Option<String>,
+}
+
 /// Which executions a list holds. The default: all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -32,11 +32,7 @@ impl Executor {
         let entries = self.inner.store.whole_journal(id).await?;
         let from = match from {
             Some(path) if ready.plan.has_path(path) => Some(path.to_owned()),
-            Some(path) => {
-                return Err(Error::invalid(format!("the bot has no step \"{path}\""))
-                    .at("/from", "not a step")
-                    .hint("the paths of its steps are shown with the execution"));
-            }
+            Some(path) => return Err(no_step(path)),
             None => failed_at(&execution, &ready.plan, &entries)?,
         };
         let copied = from.map_or_else(Vec::new, |from| results_before(&ready.plan, entries, &from));
@@ -45,6 +41,13 @@ impl Executor {
         new.copied = copied;
         self.store_and_drive(ready, new).await
     }
+}
+
+/// There is no such step to begin with.
+pub(super) fn no_step(path: &str) -> Error {
+    Error::invalid(format!("the bot has no step \"{path}\""))
+        .at("/from", "not a step")
+        .hint("the paths of its steps are shown with the execution")
 }
 
 /// The step to go on from; `None` where nothing of it is to be taken over.
@@ -80,7 +83,7 @@ fn failed_at(execution: &Execution, plan: &CompiledBlueprint, entries: &[Entry])
 /// What was undone at the end is to be done again, and so is everything behind it. What
 /// was undone within a `try` whose failure was caught stays so, unless the `try` itself is
 /// done again.
-fn results_before(plan: &CompiledBlueprint, entries: Vec<Entry>, from: &str) -> Vec<Event> {
+pub(super) fn results_before(plan: &CompiledBlueprint, entries: Vec<Entry>, from: &str) -> Vec<Event> {
     let mut redo = Redo::new(plan);
     redo.add(from);
     let mut caught = Vec::new();
@@ -148,7 +151,7 @@ fn is_below(path: &str, group: &str) -> bool {
     path.strip_prefix(group).is_some_and(|rest| rest.starts_with(['/', '~']))
 }
 
-fn start_of(execution: Execution, caller: &str) -> Start {
+pub(super) fn start_of(execution: Execution, caller: &str) -> Start {
     Start {
         workspace: execution.workspace,
         bot: execution.bot,

@@ -62,6 +62,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The step that something is done for outside; `None` for other commands.
+    pub(crate) fn path(&self) -> Option<&str> {
+        match self {
+            Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work) => Some(&work.path),
+            _ => None,
+        }
+    }
+
     /// The entry to write before it is done.
     pub(crate) fn event(&self) -> Event {
         match self {

@@ -5,7 +5,7 @@ use super::super::types::{Answer, Status};
 use super::State;
 use super::frame::{Frame, FrameId, Phase};
 use crate::error::{Code, Error};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, VersionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(crate) enum Fact {
     Pause { by: String },
     /// Someone wants it to go on.
     Resume { by: String },
+    /// Someone wants it to go on with another version. Its driver looks whether it can.
+    Migrate { to: VersionId, by: String },
 }
 
 impl State {
@@ -87,11 +89,11 @@ impl State {
             Fact::Cancel { by, reason } => vec![Event::CancelRequested { by, reason }],
             Fact::Pause { by } if !self.paused && self.ending.is_none() => vec![Event::Paused { by }],
             Fact::Resume { by } if self.paused => vec![Event::Resumed { by }],
-            Fact::Pause { .. } | Fact::Resume { .. } => Vec::new(),
+            Fact::Pause { .. } | Fact::Resume { .. } | Fact::Migrate { .. } => Vec::new(),
         }
     }
 
-    fn phase_at(&self, path: &str, is: impl Fn(&Phase) -> bool) -> bool {
+    pub(super) fn phase_at(&self, path: &str, is: impl Fn(&Phase) -> bool) -> bool {
         let step = self.by_path.get(path).and_then(|id| self.frames.get(id)).and_then(Frame::step);
         step.is_some_and(|step| is(&step.phase) && step.todo.is_none())
     }

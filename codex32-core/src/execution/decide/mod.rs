@@ -4,6 +4,7 @@
 //! - [`State::next`] says what is to be written (and then done) next; the caller
 //!   writes [`Command::event`] and applies it.
 //! - [`State::facts`] turns what was seen outside into the entries that record it.
+//! - [`replay`] follows a journal and finds where a version would part from it.
 //!
 //! Invariants: no I/O, no clock, no randomness; the time is that of the entry. The
 //! state is a function of the entries alone, so a journal read back after a crash
@@ -25,6 +26,7 @@ mod foreach;
 mod frame;
 mod next;
 mod parallel;
+mod replay;
 mod retry;
 mod scope;
 mod timer;
@@ -35,9 +37,10 @@ mod wait;
 
 pub(crate) use command::{Command, Effect, Work};
 pub(crate) use fact::Fact;
+pub(crate) use replay::{Replayed, replay};
 pub(crate) use scope::{About, expression_failure};
 
-use super::entry::{Entry, Event, Failure, Purpose, Shared};
+use super::entry::{Entry, Event, Failure, Purpose, Shared, idempotency_key};
 use super::plan::SharedBlueprint;
 use super::types::Status;
 use crate::clock::Millis;

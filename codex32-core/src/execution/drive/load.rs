@@ -88,7 +88,7 @@ impl Driver {
 }
 
 /// What expressions see from the start to the end.
-pub(super) fn about(row: &executions::Model, number: u32) -> Result<About> {
+pub(crate) fn about(row: &executions::Model, number: u32) -> Result<About> {
     let read = |what: &str, text: &str| -> Result<Value> {
         serde_json::from_str(text).map_err(|e| Error::internal(format!("read the {what} of {}: {e}", row.id)))
     };

@@ -8,6 +8,7 @@ mod child;
 mod first;
 mod load;
 mod log;
+mod migrate;
 mod park;
 mod perform;
 mod round;
@@ -17,7 +18,7 @@ mod write;
 
 pub(crate) use ask::hash as hash_token;
 pub(crate) use first::First;
-pub(crate) use load::load;
+pub(crate) use load::{about, load};
 
 use super::control::Inner;
 use super::decide::{Command, Fact, State};

@@ -27,6 +27,9 @@ impl Driver {
         let was_paused = self.state.is_paused();
         // Behind the end nothing is taken: what came with it goes on to the next execution.
         let mut facts = news.facts;
+        if facts.iter().any(|fact| matches!(fact, Fact::Migrate { .. })) {
+            self.migrate(now, &mut facts, &mut commit).await;
+        }
         facts.sort_by_key(|fact| matches!(fact, Fact::Continued { .. }));
         for fact in facts {
             self.take(now, fact, &mut commit, &mut children);
@@ -81,6 +84,7 @@ impl Driver {
             cancel: Vec::new(),
             ended: None,
             successor: None,
+            version: None,
         }
     }
 
@@ -106,7 +110,7 @@ impl Driver {
         }
     }
 
-    fn append(&mut self, now: Millis, event: Event, commit: &mut Commit) {
+    pub(super) fn append(&mut self, now: Millis, event: Event, commit: &mut Commit) {
         commit.last_seq += 1;
         self.state.apply(now, &event);
         commit.entries.push((commit.last_seq, now, event));
@@ -117,14 +121,7 @@ impl Driver {
         self.append(now, command.event(), commit);
         match command {
             Command::Run(_) | Command::StartChild(..) | Command::Continue(_) => self.dispatch.push(command),
-            Command::AwaitEvent { path, event, filter, scope, .. } => commit.waits.push(EventWait {
-                execution: commit.id,
-                path,
-                event,
-                filter,
-                scope: object(&scope),
-                after: 0,
-            }),
+            Command::AwaitEvent { .. } => commit.waits.extend(event_wait(commit.id, &command)),
             Command::AskApproval { path, message, due } => {
                 commit.asked.push(Asked { path, bot_name: self.row.bot_name.clone(), message, expires_at: due });
             }
@@ -145,6 +142,19 @@ impl Driver {
         });
         asking.map(|work: &Work| super::ask::mint(work, commit)).collect()
     }
+}
+
+/// The row of a step that waits for an event; `None` for other commands.
+pub(super) fn event_wait(execution: ExecutionId, command: &Command) -> Option<EventWait> {
+    let Command::AwaitEvent { path, event, filter, scope, .. } = command else { return None };
+    Some(EventWait {
+        execution,
+        path: path.clone(),
+        event: event.clone(),
+        filter: filter.clone(),
+        scope: object(scope),
+        after: 0,
+    })
 }
 
 /// The end of an execution, and what the workspace is told of it.

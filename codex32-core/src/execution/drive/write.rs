@@ -123,6 +123,7 @@ pub(super) async fn give_up(inner: &Inner, row: &executions::Model, error: Error
         cancel: Vec::new(),
         ended: Some(ended(row, now, finish)),
         successor: None,
+        version: None,
     };
     let commit = Arc::new(commit);
     match write(inner, &commit).await {

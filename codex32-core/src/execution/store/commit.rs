@@ -11,10 +11,11 @@ use super::{Store, approvals, chain, signals, waits};
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
 use crate::event::Announcement;
-use crate::id::{ExecutionId, WorkspaceId};
+use crate::id::{ExecutionId, VersionId, WorkspaceId};
 use crate::storage::Tx;
-use crate::storage::entity::signals as signal_rows;
+use crate::storage::entity::{executions, signals as signal_rows};
 use crate::trigger::depth_of;
+use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub(crate) struct Commit {
     pub(crate) ended: Option<Ended>,
     /// The execution that goes on where this one ends.
     pub(crate) successor: Option<New>,
+    /// The version that it goes on with, and the labels that this one asks for.
+    pub(crate) version: Option<(VersionId, String)>,
 }
 
 /// An approval that is asked for.
@@ -91,6 +94,7 @@ impl Commit {
             ended,
             entries,
             successor,
+            version,
             ..
         } = self;
         let quiet = successor.is_none() && lines.is_empty() && taken.is_empty() && status.is_none() && ended.is_none();
@@ -100,6 +104,7 @@ impl Commit {
             && asked.is_empty()
             && tokens.is_empty()
             && close.is_empty()
+            && version.is_none()
             && (1..=super::ROWS).contains(&entries.len())
     }
 }
@@ -122,6 +127,14 @@ pub(super) async fn finish(tx: &Tx, clock: &dyn Clock, commit: &Commit) -> Resul
     if !commit.taken.is_empty() {
         let taken = signal_rows::Column::Id.is_in(commit.taken.iter().copied());
         signal_rows::Entity::delete_many().filter(taken).exec(tx).await?;
+    }
+    if let Some((version, runs_on)) = &commit.version {
+        executions::Entity::update_many()
+            .col_expr(executions::Column::VersionId, Expr::value(version.0))
+            .col_expr(executions::Column::RunsOn, Expr::value(runs_on.clone()))
+            .filter(executions::Column::Id.eq(commit.id.0))
+            .exec(tx)
+            .await?;
     }
     approvals::write(tx, clock.now(), commit).await?;
     for child in &commit.cancel {

@@ -111,7 +111,7 @@ pub(super) async fn post_along(
 pub(super) async fn post(tx: &Tx, now: Millis, workspace: WorkspaceId, id: ExecutionId, fact: &Fact) -> Result<bool> {
     let status = executions::Column::Status;
     let mut sleeping = Condition::any().add(status.eq(Status::Waiting.as_str()));
-    if matches!(fact, Fact::Cancel { .. } | Fact::Resume { .. }) {
+    if matches!(fact, Fact::Cancel { .. } | Fact::Resume { .. } | Fact::Migrate { .. }) {
         let paused =
             Condition::all().add(status.eq(Status::Paused.as_str())).add(executions::Column::LeaseOwner.is_null());
         sleeping = sleeping.add(paused);

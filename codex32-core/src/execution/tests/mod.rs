@@ -11,6 +11,7 @@ mod decide_ends;
 mod decide_undo;
 mod decide_waits;
 mod executor;
+mod executor_again;
 mod executor_chain;
 mod executor_ends;
 mod executor_secrets;

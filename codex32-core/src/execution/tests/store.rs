@@ -38,6 +38,7 @@ fn commit(world: &World, id: ExecutionId, token: i64, seq: i64) -> Arc<Commit> {
         cancel: vec![],
         ended: None,
         successor: None,
+        version: None,
     })
 }
 

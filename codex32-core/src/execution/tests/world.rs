@@ -127,6 +127,11 @@ impl World {
         self.bots.earlier.lock().unwrap().push(before);
     }
 
+    /// The present version of a bot.
+    pub(crate) fn version(&self, bot: &str) -> VersionId {
+        self.bots.by_name.lock().unwrap()[bot].version
+    }
+
     pub(crate) fn start(&self, bot: &str, input: Value) -> Start {
         let version = self.bots.by_name.lock().unwrap()[bot].clone();
         Start {
@@ -198,9 +203,13 @@ impl Life {
         self.executor.get(self.world.workspace, id).await.unwrap()
     }
 
-    /// The finished execution.
+    /// The finished execution. Its journal is what its version would write again.
     pub(crate) async fn end(&self, id: ExecutionId) -> Execution {
-        self.executor.wait(self.world.workspace, id, PATIENCE).await.unwrap()
+        let execution = self.executor.wait(self.world.workspace, id, PATIENCE).await.unwrap();
+        if let Ok(replay) = self.executor.replay(self.world.workspace, id, None).await {
+            assert!(replay.same, "{:?} of {:?}", replay.divergence, execution.error);
+        }
+        execution
     }
 
     /// The execution once it has this status.
