@@ -1,6 +1,7 @@
 //! What every process that executes is told: `codex32 up` and `codex32 worker`.
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use codex32_core::blueprint::Span;
 use codex32_core::engine::Config;
 use codex32_core::error::Result;
 use codex32_core::observe::{LogFormat, init_tracing};
@@ -23,6 +24,14 @@ pub(super) fn arguments() -> Vec<Arg> {
         arg("drain", "SECONDS", "How long running steps may take to end at a shutdown; 5 by default")
             .value_parser(value_parser!(u32).range(0..=86_400))
             .env("CODEX32_DRAIN"),
+        arg("keep", "TIME", "How long finished executions are kept of bots that do not say it themselves: 90d")
+            .value_parser(|text: &str| text.parse::<Span>().map_err(|e| e.to_string()))
+            .env("CODEX32_KEEP"),
+        arg("keep-count", "N", "How many executions are kept of each bot that does not say it itself")
+            .value_parser(value_parser!(u64).range(1..))
+            .env("CODEX32_KEEP_COUNT"),
+        arg("archive", "PLACE", "Where executions go before they are removed: a folder, s3://BUCKET/PREFIX, or off")
+            .env("CODEX32_ARCHIVE"),
         arg("lease-ms", "MS", "How long a node may give no sign of life until others take over; 30000 by default")
             .value_parser(value_parser!(u32).range(300..=3_600_000))
             .env("CODEX32_LEASE_MS"),
@@ -50,6 +59,9 @@ pub(super) fn apply(matches: &ArgMatches, config: &mut Config) {
     if let Some(ms) = number("lease-ms") {
         config.lease_ms = i64::from(ms);
     }
+    config.keep_ms = matches.get_one::<Span>("keep").map(|span| i64::try_from(span.0).unwrap_or(i64::MAX));
+    config.keep_count = matches.get_one::<u64>("keep-count").copied();
+    config.archive = matches.get_one::<String>("archive").cloned().filter(|place| !place.is_empty());
     let labels = matches.get_many::<String>("labels").into_iter().flatten();
     config.labels = labels.map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()).collect();
     config.nats = matches.get_one::<String>("nats").cloned().filter(|url| !url.is_empty());

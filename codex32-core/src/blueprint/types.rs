@@ -35,6 +35,8 @@ pub struct Blueprint {
     pub runs_on: Vec<String>,
     /// Longest time for a whole execution; waiting counts.
     pub timeout: Option<Span>,
+    /// How long its finished executions are kept.
+    pub retention: Retention,
     /// Whether the supervisor starts it again when it ends.
     pub restart: Restart,
     /// How the supervisor sees whether it is well.
@@ -43,6 +45,17 @@ pub struct Blueprint {
     pub steps: Vec<Step>,
     /// Template of the execution's output; by default the last step's output.
     pub output: Option<Value>,
+}
+
+/// How long finished executions are kept; by default as long as the engine's own setting says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retention {
+    /// Those that ended longer ago are removed.
+    pub age: Option<Span>,
+    /// Of the latest executions, those beyond this number are removed.
+    pub count: Option<u32>,
+    /// Whether what is removed is not written to the archive first.
+    pub unarchived: bool,
 }
 
 /// What starts a bot.

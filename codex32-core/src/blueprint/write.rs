@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::read::{FORMAT, POLL_EVERY, REMINDERS};
 use super::types::{
     ApprovalWait, Ask, Backoff, Blueprint, BotEnd, Case, Dependencies, Escalation, Health, Language, Limits, Missed,
-    OnTimeout, Permissions, Remind, Respond, Restart, Retry, Source, Span, Step, StepKind, Trigger, Undo, Wait,
+    OnTimeout, Permissions, Remind, Respond, Restart, Retention, Retry, Source, Span, Step, StepKind, Trigger, Undo,
+    Wait,
 };
 
 /// The canonical JSON of a blueprint; of the same shape as the YAML.
@@ -22,6 +23,7 @@ pub fn to_json(b: &Blueprint) -> Value {
     out.map("limits", limits(&b.limits));
     out.list("runs_on", texts(&b.runs_on));
     out.some("timeout", b.timeout.map(text));
+    out.map("retention", retention(&b.retention));
     match b.restart {
         Restart::Never => {}
         Restart::OnFailure => out.put("restart", "on_failure"),
@@ -134,6 +136,14 @@ fn dependencies(d: &Dependencies) -> Value {
     let mut out = Fields::default();
     out.list("pip", texts(&d.pip));
     out.list("npm", texts(&d.npm));
+    out.done()
+}
+
+fn retention(r: &Retention) -> Value {
+    let mut out = Fields::default();
+    out.some("age", r.age.map(text));
+    out.some("count", r.count);
+    out.some("archive", r.unarchived.then_some(false));
     out.done()
 }
 

@@ -3,6 +3,7 @@
 use crate::blueprint::is_label;
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::error::{Error, Result};
+use crate::storage::Archive;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +43,15 @@ pub struct Config {
     /// NATS server by which the processes on one PostgreSQL wake each other; the database
     /// itself does it where absent.
     pub nats: Option<String>,
+    /// How long finished executions are kept of bots that do not say it themselves, in
+    /// milliseconds; for ever where absent.
+    pub keep_ms: Option<Millis>,
+    /// How many executions are kept of each bot that does not say it itself; all where absent.
+    pub keep_count: Option<u64>,
+    /// Where executions are written before they are removed: a folder, `s3://BUCKET/PREFIX`
+    /// (with the `AWS_` variables of `host_env`), or `off`; the folder `archive` in `data`
+    /// where absent.
+    pub archive: Option<String>,
     /// Calls per second that one caller may make, with bursts of twice that; 0: no limit.
     pub rate_per_second: u32,
     /// Master key of the secrets, base64; a key file in `data` where absent.
@@ -75,6 +85,9 @@ impl Config {
             lease_ms: 30_000,
             drain_ms: 5_000,
             nats: None,
+            keep_ms: None,
+            keep_count: None,
+            archive: None,
             rate_per_second: 200,
             key: None,
             host_env: std::env::vars_os().collect(),
@@ -151,6 +164,9 @@ impl Config {
         if let Some(label) = self.labels.iter().find(|label| !is_label(label)) {
             return Err(Error::invalid(format!("\"{label}\" is not a label"))
                 .hint("lower-case letters, digits, `-`, `_` and `.`, such as `gpu` or `region.eu`"));
+        }
+        if let Some(place) = self.archive.as_deref().filter(|place| *place != "off") {
+            Archive::open(place, &self.host_env)?;
         }
         if self.lease_ms < 300 {
             return Err(Error::invalid(format!("a lease of {} ms is too short", self.lease_ms)).hint("at least 300 ms"));

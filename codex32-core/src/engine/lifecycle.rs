@@ -1,6 +1,7 @@
 //! Beginning and ending of the background work.
 
 use super::Engine;
+use super::retention::Retention;
 use crate::access::{Caller, TokenSpec};
 use crate::error::{Code, Result};
 use crate::execution::{Filter, Status};
@@ -56,6 +57,11 @@ impl Engine {
             let supervisor = supervisor.clone();
             async move { supervisor.run(token).await }
         });
+        let retention = self.retention();
+        self.duty(move |token| {
+            let retention = retention.clone();
+            async move { retention.run(token).await }
+        });
         let (webhooks, stop) = (self.inner.webhooks.clone(), tasks.stop.clone());
         tasks.tracker.spawn(async move { webhooks.hear(stop).await });
         if let Some(nats) = &self.inner.nats {
@@ -66,6 +72,17 @@ impl Engine {
             });
         }
         Ok(())
+    }
+
+    fn retention(&self) -> Retention {
+        let inner = &self.inner;
+        Retention {
+            config: inner.config.clone(),
+            clock: inner.clock.clone(),
+            registry: inner.registry.clone(),
+            executor: inner.executor.clone(),
+            bus: inner.bus.clone(),
+        }
     }
 
     /// Begins to drive executions where nobody else does: a caller of an embedded engine

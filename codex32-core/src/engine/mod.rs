@@ -16,8 +16,11 @@ mod lock;
 mod logs;
 mod overview;
 mod ports;
+mod retention;
 mod services;
 mod start;
+#[cfg(test)]
+mod tests;
 
 pub use config::Config;
 pub(crate) use start::ManualStart;

@@ -4,7 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::connector::Connectors;
 use crate::connector::kv::{KvStore, Owner};
 use crate::error::{Code, Error, Result};
-use crate::execution::{Executor, Status};
+use crate::execution::{self, Executor, Status};
 use crate::id::{BotId, ExecutionId, WorkspaceId};
 use crate::registry::Purger;
 use crate::secret::Secrets;
@@ -73,7 +73,16 @@ pub(super) fn catalogue_of(connectors: &Arc<Connectors>) -> Arc<dyn Fn() -> Cata
 
 /// The rooms that keep rows of a bot beside the registry.
 pub(super) fn purgers(db: &Db) -> Vec<Arc<dyn Purger>> {
-    vec![Arc::new(KvPurger(db.clone()))]
+    vec![Arc::new(KvPurger(db.clone())), Arc::new(ExecutionPurger(db.clone()))]
+}
+
+struct ExecutionPurger(Db);
+
+#[async_trait::async_trait]
+impl Purger for ExecutionPurger {
+    async fn purge(&self, workspace: WorkspaceId, bot: BotId) -> Result<()> {
+        execution::purge(&self.0, workspace, bot).await
+    }
 }
 
 struct KvPurger(Db);

@@ -36,10 +36,11 @@ mod tests;
 mod types;
 mod words;
 
-pub use control::{Config, Executor, Parts};
+pub use control::{Config, Executor, Keep, Parts};
 pub use entry::{Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
 pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
+pub(crate) use store::purge;
 pub use types::{
     Answer, Approval, Divergence, Execution, Filter, Fork, Line, Replay, Start, Started, Status, StepState, StepStatus,
     WatchItem, Worker,

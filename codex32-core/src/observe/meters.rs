@@ -44,6 +44,7 @@ pub const METRICS: &[Meter] = &[
     ),
     meter("codex32_http_request_seconds", MeterKind::Histogram, &["method", "route"], "Time until answers began."),
     meter("codex32_executions_total", MeterKind::Counter, &["status"], "Executions that ended, by status."),
+    meter("codex32_executions_removed_total", MeterKind::Counter, &[], "Executions that were removed as too old."),
     meter("codex32_executions_active", MeterKind::Gauge, &[], "Executions that are being driven."),
     meter(
         "codex32_executions_unplaced",

@@ -16,6 +16,7 @@ mod diff;
 mod package;
 mod plan;
 mod purge;
+mod retain;
 mod source;
 mod store;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use bot::{Bot, BotFilter, Saved};
 pub use deployment::{Deployment, DeploymentStatus};
 pub use plan::{Action, Document, Plan, PlanItem, PlanOptions};
 pub use purge::Purger;
+pub use retain::Kept;
 pub use text::{Files, MAX_FILES, MAX_TEXT};
 pub use version::{Content, Version};
 

@@ -67,6 +67,9 @@ pub(super) async fn insert_bot(
         created_by: Set(caller.user.map(|user| user.0)),
         created_at: Set(now),
         updated_at: Set(now),
+        keep_ms: Set(None),
+        keep_count: Set(None),
+        archived: Set(true),
         applied: Set(applied),
         deleted_at: Set(None),
         purged_at: Set(None),
@@ -113,6 +116,9 @@ pub(super) async fn insert_version(
         .set(bots::ActiveModel {
             latest: Set(row.number),
             description: Set(reading.blueprint.description.clone()),
+            keep_ms: Set(reading.blueprint.retention.age.map(|age| i64::try_from(age.0).unwrap_or(i64::MAX))),
+            keep_count: Set(reading.blueprint.retention.count.map(i64::from)),
+            archived: Set(!reading.blueprint.retention.unarchived),
             updated_at: Set(now),
             ..Default::default()
         })

@@ -4,7 +4,7 @@
 //! is the action `add_lead` of a connector `crm` of its own. Blueprints, validation, the
 //! builder and the documentation see it like any other action.
 
-use crate::blueprint::{Blueprint, Dependencies, Limits, Permissions, Restart, Step, StepKind, Trigger};
+use crate::blueprint::{Blueprint, Dependencies, Limits, Permissions, Restart, Retention, Step, StepKind, Trigger};
 use crate::catalogue::{ActionSpec, ConnectorSpec};
 use crate::connector::{ActionContext, Connector};
 use crate::error::{Code, Error, Result};
@@ -261,6 +261,7 @@ pub fn function_bot(bot: &str, action: &NativeAction, on: Vec<Trigger>) -> Bluep
         limits: Limits::default(),
         runs_on: Vec::new(),
         timeout: None,
+        retention: Retention::default(),
         restart: Restart::default(),
         health: None,
         steps: vec![Step {

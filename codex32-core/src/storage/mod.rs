@@ -7,6 +7,7 @@
 //! one PostgreSQL: they wake each other by [`Wakes`] and agree by [`Leadership`] on who
 //! does what one of them should do.
 
+mod archive;
 mod db;
 pub mod entity;
 mod fault;
@@ -22,6 +23,7 @@ mod recent;
 pub(crate) mod testing;
 mod wake;
 
+pub use archive::Archive;
 pub use db::{Backend, Db, Tx};
 pub(crate) use given::{GIVEN, given, insert_all, padded};
 pub(crate) use group::Group;

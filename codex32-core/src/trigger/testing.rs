@@ -1,7 +1,7 @@
 //! A starter that records, and bots without steps, for tests.
 
 use super::*;
-use crate::blueprint::{Blueprint, Dependencies, Limits, Permissions, Restart, Trigger};
+use crate::blueprint::{Blueprint, Dependencies, Limits, Permissions, Restart, Retention, Trigger};
 use crate::clock::{Clock, Millis, SimulatedClock};
 use crate::connector::Polled;
 use crate::error::{Code, Error, Result};
@@ -324,6 +324,7 @@ pub(crate) fn blueprint(name: &str, on: Vec<Trigger>) -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         timeout: None,
+        retention: Retention::default(),
         restart: Restart::Never,
         health: None,
         steps: Vec::new(),

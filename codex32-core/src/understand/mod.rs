@@ -38,7 +38,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::{
-    self, Blueprint, Dependencies, Limits, Missed, Permissions, Restart, ScheduleTrigger, Span, Trigger,
+    self, Blueprint, Dependencies, Limits, Missed, Permissions, Restart, Retention, ScheduleTrigger, Span, Trigger,
 };
 use crate::catalogue::Catalogue;
 use crate::clock::Millis;
@@ -239,6 +239,7 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
         limits: Limits::default(),
         runs_on: Vec::new(),
         timeout: None,
+        retention: Retention::default(),
         restart: plan.restart,
         health: None,
         steps,

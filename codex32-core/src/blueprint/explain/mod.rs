@@ -7,7 +7,7 @@ mod steps;
 
 use serde_json::Value;
 
-use super::types::{Blueprint, BotEnd, Permissions, Restart, Span, Trigger};
+use super::types::{Blueprint, BotEnd, Permissions, Restart, Retention, Span, Trigger};
 use crate::catalogue::Catalogue;
 use crate::expr::{Program, Template};
 use crate::recur::Schedule;
@@ -110,6 +110,18 @@ fn trigger(trigger: &Trigger, catalogue: &Catalogue) -> String {
     }
 }
 
+/// How long executions are kept.
+fn kept(retention: Retention) -> Option<String> {
+    let age = retention.age.map(|age| format!("for {}", span_words(age)));
+    let count = retention.count.map(|count| format!("only the latest {count}"));
+    let parts: Vec<String> = [age, count].into_iter().flatten().collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let archive = if retention.unarchived { ", and are not archived" } else { "" };
+    Some(format!("What it did is kept {}{archive}.", joined(&parts, "and")))
+}
+
 /// Restarts, time limits, what it may touch.
 fn conduct(b: &Blueprint) -> Vec<String> {
     let mut lines = Vec::new();
@@ -127,6 +139,7 @@ fn conduct(b: &Blueprint) -> Vec<String> {
     if let Some(timeout) = b.timeout {
         lines.push(format!("It takes at most {}.", span_words(timeout)));
     }
+    lines.extend(kept(b.retention));
     if let Some(health) = &b.health {
         let times = format!("after {} failures in a row", health.failures);
         lines.push(match health.succeeded_within {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Reader, listing};
 use crate::blueprint::diagnostic::Diagnostic;
 use crate::blueprint::tree::{Data, Node, pointer};
-use crate::blueprint::types::{Blueprint, Dependencies, Health, Limits, Permissions, Restart};
+use crate::blueprint::types::{Blueprint, Dependencies, Health, Limits, Permissions, Restart, Retention};
 
 /// Keys of a blueprint in their canonical order.
 pub(in crate::blueprint) const KEYS: &[&str] = &[
@@ -19,11 +19,15 @@ pub(in crate::blueprint) const KEYS: &[&str] = &[
     "limits",
     "runs_on",
     "timeout",
+    "retention",
     "restart",
     "health",
     "steps",
     "output",
 ];
+
+/// Most executions of a bot that can be asked to be kept.
+pub(in crate::blueprint) const MAX_KEPT: u32 = 100_000_000;
 
 /// The version of the format.
 pub(in crate::blueprint) const FORMAT: &str = "v1";
@@ -53,6 +57,7 @@ impl Reader {
         b.limits = fields.get("limits").map(|n| self.limits(n)).unwrap_or_default();
         b.runs_on = fields.get("runs_on").map(|n| self.labels(n)).unwrap_or_default();
         b.timeout = fields.get("timeout").and_then(|n| self.positive_span(n));
+        b.retention = fields.get("retention").map(|n| self.retention(n)).unwrap_or_default();
         let restarts = [("never", Restart::Never), ("on_failure", Restart::OnFailure), ("always", Restart::Always)];
         b.restart = fields.get("restart").and_then(|n| self.choice(n, &restarts)).unwrap_or_default();
         b.health = fields.get("health").map(|n| self.health(n));
@@ -212,6 +217,15 @@ impl Reader {
         limits
     }
 
+    fn retention(&mut self, node: &Node) -> Retention {
+        let mut retention = Retention::default();
+        let Some(fields) = self.fields(node, "`retention`", &["age", "count", "archive"]) else { return retention };
+        retention.age = fields.get("age").and_then(|n| self.positive_span(n));
+        retention.count = fields.get("count").and_then(|n| self.count(n, 1, MAX_KEPT));
+        retention.unarchived = fields.get("archive").and_then(|n| self.boolean(n)) == Some(false);
+        retention
+    }
+
     fn labels(&mut self, node: &Node) -> Vec<String> {
         let mut labels = Vec::new();
         // `runs_on: gpu` is as clear as a list of one.
@@ -291,6 +305,7 @@ fn empty() -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         timeout: None,
+        retention: Retention::default(),
         restart: Restart::default(),
         health: None,
         steps: Vec::new(),

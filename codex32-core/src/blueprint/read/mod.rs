@@ -21,8 +21,8 @@ use crate::expr::suggest;
 use expressions::Known;
 use fields::Fields;
 
-pub(super) use header::FORMAT;
 pub use header::is_label;
+pub(super) use header::{FORMAT, MAX_KEPT};
 pub use steps::MAX_STEPS;
 pub(super) use steps::{REMINDERS, assign_ids};
 pub(super) use triggers::POLL_EVERY;

@@ -6,6 +6,7 @@
 
 mod steps;
 
+use super::read::MAX_KEPT;
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (draft 2020-12) of the YAML format. A copy stands in
@@ -64,6 +65,17 @@ fn header() -> Value {
             "examples": [["gpu"]]
         },
         "timeout": described(reference("span"), "Longest time for a whole execution; waiting counts."),
+        "retention": object("How long its finished executions are kept; by default as the engine is set up.", &[], json!({
+            "age": described(reference("span"), "Those that ended longer ago are removed."),
+            "count": {
+                "description": "Of the latest executions, those beyond this number are removed.",
+                "type": "integer", "minimum": 1, "maximum": MAX_KEPT
+            },
+            "archive": {
+                "description": "Whether what is removed is written to the archive first.",
+                "type": "boolean", "default": true
+            },
+        })),
         "restart": {
             "description": "Whether the supervisor starts it again when it ends.",
             "enum": ["never", "on_failure", "always"], "default": "never"

@@ -346,12 +346,14 @@ fn header() -> BoxedStrategy<Blueprint> {
     let about = (name(), option::of(text()), vec(trigger(), 0..4), inputs);
     let runs_on = proptest::collection::btree_set("[a-z0-9]([a-z0-9._-]{0,4}[a-z0-9])?", 0..3)
         .prop_map(|labels| labels.into_iter().collect::<Vec<_>>());
-    let means = (permissions, dependencies, limits, runs_on, option::of(span()));
+    let retention = (option::of(span()), option::of(1..=1_000_u32), proptest::bool::ANY)
+        .prop_map(|(age, count, unarchived)| Retention { age, count, unarchived });
+    let means = (permissions, dependencies, limits, runs_on, option::of(span()), retention);
     (about, means, restart, health, output)
         .prop_map(
             |(
                 (name, description, on, inputs),
-                (permissions, dependencies, limits, runs_on, timeout),
+                (permissions, dependencies, limits, runs_on, timeout, retention),
                 restart,
                 health,
                 output,
@@ -366,6 +368,7 @@ fn header() -> BoxedStrategy<Blueprint> {
                     limits,
                     runs_on,
                     timeout,
+                    retention,
                     restart,
                     health,
                     steps: Vec::new(),

@@ -16,6 +16,7 @@ mod migrate;
 mod pause;
 mod query;
 mod replay;
+mod retain;
 mod retry;
 mod signal;
 mod start;
@@ -28,6 +29,7 @@ mod workers;
 
 pub use config::Config;
 pub(crate) use inner::Inner;
+pub use retain::Keep;
 pub(crate) use versions::Ready;
 pub(crate) use watch::End;
 

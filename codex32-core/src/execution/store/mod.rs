@@ -11,6 +11,7 @@ mod commit;
 mod fence;
 mod journal;
 mod lease;
+mod prune;
 mod query;
 mod row;
 mod signals;
@@ -21,6 +22,7 @@ mod workers;
 
 pub(crate) use commit::{Asked, Commit, Ended};
 pub(crate) use lease::Parked;
+pub(crate) use prune::{Of, Old, purge};
 pub(crate) use row::ended_row;
 pub(crate) use start::{FIRST_TOKEN, Lease, MAX_CALLS, New, insert};
 pub(crate) use waits::{CONSUMER, EventWait};
@@ -53,8 +55,9 @@ pub(crate) struct Store {
 #[cfg(test)]
 #[async_trait::async_trait]
 pub(crate) trait Gate: Send + Sync {
-    /// Returns where the world goes on, and never where it ends here.
-    async fn pass(&self, what: &'static str, committed: bool);
+    /// Returns where the world goes on, and never where it ends here. An error is what the
+    /// writer gets, whether or not it is `committed`.
+    async fn pass(&self, what: &'static str, committed: bool) -> Result<()>;
 }
 
 impl Store {
@@ -90,14 +93,16 @@ impl Store {
     async fn passed<T>(&self, what: &'static str, write: impl Future<Output = Result<T>>) -> Result<T> {
         #[cfg(test)]
         if let Some(gate) = &self.gate {
-            gate.pass(what, false).await;
+            gate.pass(what, false).await?;
         }
         let started = std::time::Instant::now();
         let result = write.await;
         metrics::histogram!("codex32_execution_write_seconds", "what" => what).record(started.elapsed().as_secs_f64());
         #[cfg(test)]
-        if let Some(gate) = &self.gate {
-            gate.pass(what, true).await;
+        if let Some(gate) = &self.gate
+            && result.is_ok()
+        {
+            gate.pass(what, true).await?;
         }
         result
     }

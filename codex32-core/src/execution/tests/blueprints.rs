@@ -1,8 +1,8 @@
 //! Blueprints for tests, built by hand.
 
 use crate::blueprint::{
-    ApprovalWait, Ask, Blueprint, Case, Dependencies, Language, Limits, Permissions, Restart, Retry, Source, Span,
-    Step, StepKind, Undo, Wait,
+    ApprovalWait, Ask, Blueprint, Case, Dependencies, Language, Limits, Permissions, Restart, Retention, Retry, Source,
+    Span, Step, StepKind, Undo, Wait,
 };
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -19,6 +19,7 @@ pub(crate) fn bot(steps: Vec<Step>) -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         timeout: None,
+        retention: Retention::default(),
         restart: Restart::Never,
         health: None,
         steps,

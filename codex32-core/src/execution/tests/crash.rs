@@ -25,11 +25,12 @@ struct Crash {
 
 #[async_trait::async_trait]
 impl Gate for Crash {
-    async fn pass(&self, _: &'static str, _: bool) {
+    async fn pass(&self, _: &'static str, _: bool) -> crate::error::Result<()> {
         if self.passed.fetch_add(1, Ordering::SeqCst) >= self.at {
             self.happened.cancel();
             std::future::pending::<()>().await;
         }
+        Ok(())
     }
 }
 

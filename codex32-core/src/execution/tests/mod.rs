@@ -18,5 +18,6 @@ mod executor_secrets;
 mod executor_undo;
 mod executor_waits;
 mod generate;
+mod retain;
 mod store;
 mod world;

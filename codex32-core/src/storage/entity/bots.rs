@@ -25,6 +25,12 @@ pub struct Model {
     pub updated_at: i64,
     /// Whether it was last written by an apply: a later one may prune only such bots.
     pub applied: bool,
+    /// How long its finished executions are kept, in milliseconds, from its latest version.
+    pub keep_ms: Option<i64>,
+    /// How many of its executions are kept, from its latest version.
+    pub keep_count: Option<i64>,
+    /// Whether executions are archived before they are removed, from its latest version.
+    pub archived: bool,
     /// UTC milliseconds; it can be restored until it is purged.
     pub deleted_at: Option<i64>,
     /// UTC milliseconds at which its purge began; from then on it cannot be restored.
