@@ -244,6 +244,18 @@ class Executions extends Group {
   retry(id, options = {}) {
     return this._door.call('executions.retry', { id: id, ...options })
   }
+  /** Run what an execution ran with other input, another version, or from a step. */
+  fork(id, options = {}) {
+    return this._door.call('executions.fork', { id: id, ...options })
+  }
+  /** Tell where a version would have done something else than an execution did. */
+  replay(id, options = {}) {
+    return this._door.call('executions.replay', { id: id, ...options })
+  }
+  /** Let a running execution go on with another version of its bot. */
+  migrate(id, version) {
+    return this._door.call('executions.migrate', { id: id, version: version })
+  }
   /** Give an execution the event that it waits for. */
   signal(id, name, options = {}) {
     return this._door.call('executions.signal', { id: id, name: name, ...options })

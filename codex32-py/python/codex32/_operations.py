@@ -268,6 +268,27 @@ class Executions(Group):
         """
         return self._door.call("executions.retry", {"id": id, "from": from_})
 
+    def fork(self, id, *, input=None, from_=None, version=None):
+        """Run what an execution ran with other input, another version, or from a step.
+
+        The execution itself, finished or not, stays as it is. Without a step everything is done anew.
+        """
+        return self._door.call("executions.fork", {"id": id, "input": input, "from": from_, "version": version})
+
+    def replay(self, id, *, version=None):
+        """Tell where a version would have done something else than an execution did.
+
+        What steps gave, signals and answers are taken from the journal; nothing is performed. The first entry that would be different is shown.
+        """
+        return self._door.call("executions.replay", {"id": id, "version": version})
+
+    def migrate(self, id, version):
+        """Let a running execution go on with another version of its bot.
+
+        Only where its journal is what that version would have written so far; refused with the first difference otherwise (`executions.replay` tells beforehand).
+        """
+        return self._door.call("executions.migrate", {"id": id, "version": version})
+
     def signal(self, id, name, *, payload=None):
         """Give an execution the event that it waits for."""
         return self._door.call("executions.signal", {"id": id, "name": name, "payload": payload})

@@ -271,6 +271,14 @@ class DiffInput(TypedDict):
     from_: int
     to: int
 
+class Divergence(TypedDict):
+    """Where the journal and a version part."""
+    seq: int
+    at: int
+    step: str
+    recorded: str
+    instead: Optional[str]
+
 class Document(TypedDict):
     """A blueprint of the folder."""
     source: str
@@ -399,6 +407,13 @@ class FigureSet(TypedDict):
 class FiguresInput(TypedDict):
     """Over which time."""
     hours: NotRequired[int]
+
+class ForkInput(TypedDict):
+    """An execution, and what is to be different."""
+    id: str
+    input: NotRequired[Any]
+    from_: NotRequired[Optional[str]]
+    version: NotRequired[Optional[int]]
 
 class GuideInput(TypedDict):
     """A page."""
@@ -606,6 +621,11 @@ class MetricsText(TypedDict):
     """Measures of the engine."""
     text: str
 
+class MigrateInput(TypedDict):
+    """An execution and a version."""
+    id: str
+    version: int
+
 class MyWorkspace(TypedDict):
     """A workspace and one's role there."""
     slug: str
@@ -687,6 +707,20 @@ class ReadyReport(TypedDict):
 class RemoveMemberInput(TypedDict):
     """A member."""
     user: str
+
+class Replay(TypedDict):
+    """What came of following an execution's journal once more."""
+    execution: str
+    version: int
+    entries: int
+    followed: int
+    same: bool
+    divergence: Optional["Divergence"]
+
+class ReplayInput(TypedDict):
+    """An execution and a version."""
+    id: str
+    version: NotRequired[Optional[int]]
 
 class RetryInput(TypedDict):
     """An execution and from where."""
@@ -1165,6 +1199,24 @@ class Executions:
         A new execution takes over the recorded results before that step, so that what worked is not done twice.
         """
         ...
+    def fork(self, id: str, *, input: Any = ..., from_: Optional[str] = ..., version: Optional[int] = ...) -> "ExecutionDetail":
+        """Run what an execution ran with other input, another version, or from a step.
+
+        The execution itself, finished or not, stays as it is. Without a step everything is done anew.
+        """
+        ...
+    def replay(self, id: str, *, version: Optional[int] = ...) -> "Replay":
+        """Tell where a version would have done something else than an execution did.
+
+        What steps gave, signals and answers are taken from the journal; nothing is performed. The first entry that would be different is shown.
+        """
+        ...
+    def migrate(self, id: str, version: int) -> "ExecutionDetail":
+        """Let a running execution go on with another version of its bot.
+
+        Only where its journal is what that version would have written so far; refused with the first difference otherwise (`executions.replay` tells beforehand).
+        """
+        ...
     def signal(self, id: str, name: str, *, payload: Any = ...) -> "ExecutionDetail":
         """Give an execution the event that it waits for."""
         ...
@@ -1555,6 +1607,24 @@ class AsyncExecutions:
         """Run an ended execution again from a step.
 
         A new execution takes over the recorded results before that step, so that what worked is not done twice.
+        """
+        ...
+    def fork(self, id: str, *, input: Any = ..., from_: Optional[str] = ..., version: Optional[int] = ...) -> Awaitable["ExecutionDetail"]:
+        """Run what an execution ran with other input, another version, or from a step.
+
+        The execution itself, finished or not, stays as it is. Without a step everything is done anew.
+        """
+        ...
+    def replay(self, id: str, *, version: Optional[int] = ...) -> Awaitable["Replay"]:
+        """Tell where a version would have done something else than an execution did.
+
+        What steps gave, signals and answers are taken from the journal; nothing is performed. The first entry that would be different is shown.
+        """
+        ...
+    def migrate(self, id: str, version: int) -> Awaitable["ExecutionDetail"]:
+        """Let a running execution go on with another version of its bot.
+
+        Only where its journal is what that version would have written so far; refused with the first difference otherwise (`executions.replay` tells beforehand).
         """
         ...
     def signal(self, id: str, name: str, *, payload: Any = ...) -> Awaitable["ExecutionDetail"]:

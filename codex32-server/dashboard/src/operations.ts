@@ -466,6 +466,20 @@ export interface DiffInput {
   to: number
 }
 
+/** Where the journal and a version part. */
+export interface Divergence {
+  /** Number of the entry. */
+  seq: number
+  /** Its time, UTC milliseconds. */
+  at: number
+  /** Path of the step that it is about, or empty. */
+  step: string
+  /** What happened, in words. */
+  recorded: string
+  /** What would have happened instead, in words; absent where it would have waited on. */
+  instead: string | null
+}
+
 /** A blueprint of the folder. */
 export interface Document {
   /** How it is called in messages, such as its file's name. */
@@ -688,6 +702,18 @@ export interface FigureSet {
 export interface FiguresInput {
   /** The last so many hours, 1 to 720. */
   hours?: number
+}
+
+/** An execution, and what is to be different. */
+export interface ForkInput {
+  /** Its id. */
+  id: string
+  /** Other input; an object. */
+  input?: Json
+  /** Path of the step to begin with: results recorded before it are taken over, also where the input differs. */
+  from?: string | null
+  /** Number of another version of its bot. */
+  version?: number | null
 }
 
 /** A page. */
@@ -1036,6 +1062,14 @@ export interface MetricsText {
   text: string
 }
 
+/** An execution and a version. */
+export interface MigrateInput {
+  /** Its id. */
+  id: string
+  /** Number of the version of its bot that it is to go on with. */
+  version: number
+}
+
 /** A workspace and one's role there. */
 export interface MyWorkspace {
   /** Short name in URLs. */
@@ -1167,6 +1201,30 @@ export interface ReadyReport {
 export interface RemoveMemberInput {
   /** The member's user id. */
   user: string
+}
+
+/** What came of following an execution's journal once more. */
+export interface Replay {
+  /** The execution. */
+  execution: string
+  /** Number of the version that followed. */
+  version: number
+  /** Entries of the journal. */
+  entries: number
+  /** Entries that agree with what the version would have done. */
+  followed: number
+  /** Whether all of them do. */
+  same: boolean
+  /** The first that does not. */
+  divergence: Divergence | null
+}
+
+/** An execution and a version. */
+export interface ReplayInput {
+  /** Its id. */
+  id: string
+  /** Number of the version to follow it with; by default its own. */
+  version?: number | null
 }
 
 /** An execution and from where. */
@@ -1907,6 +1965,18 @@ export class ExecutionsOperations {
   /** Run an ended execution again from a step. */
   retry(id: string, options?: { from?: string | null }): Promise<ExecutionDetail> {
     return this.door.call('executions.retry', { id: id, ...options })
+  }
+  /** Run what an execution ran with other input, another version, or from a step. */
+  fork(id: string, options?: { input?: Json; from?: string | null; version?: number | null }): Promise<ExecutionDetail> {
+    return this.door.call('executions.fork', { id: id, ...options })
+  }
+  /** Tell where a version would have done something else than an execution did. */
+  replay(id: string, options?: { version?: number | null }): Promise<Replay> {
+    return this.door.call('executions.replay', { id: id, ...options })
+  }
+  /** Let a running execution go on with another version of its bot. */
+  migrate(id: string, version: number): Promise<ExecutionDetail> {
+    return this.door.call('executions.migrate', { id: id, version: version })
   }
   /** Give an execution the event that it waits for. */
   signal(id: string, name: string, options?: { payload?: Json }): Promise<ExecutionDetail> {
