@@ -36,7 +36,7 @@ impl Gate for Crash {
 
 /// How an execution ended, but for what may differ between two runs: ids and times.
 #[derive(Debug, PartialEq)]
-struct Summary {
+pub(super) struct Summary {
     status: Status,
     output: Option<Value>,
     error: Option<(crate::error::Code, String)>,
@@ -92,7 +92,7 @@ async fn to_the_end(world: &World, url: &str, gate: Arc<dyn Gate>) -> Summary {
 }
 
 /// Whether every execution waits.
-async fn is_still(life: &Life) -> bool {
+pub(super) async fn is_still(life: &Life) -> bool {
     for status in [Status::Queued, Status::Running] {
         let filter = Filter { status: Some(status), ..Filter::default() };
         if !life.executor.list(life.world.workspace, &filter, None, 1).await.unwrap().items.is_empty() {
@@ -103,7 +103,7 @@ async fn is_still(life: &Life) -> bool {
 }
 
 /// The rest of the world: people answer, events happen, signals are sent, time passes.
-async fn outside(life: &Life, id: ExecutionId) {
+pub(super) async fn outside(life: &Life, id: ExecutionId) {
     let workspace = life.world.workspace;
     // What is sent to an execution that waits for something else is kept for a step that will.
     for n in [2, 1] {
@@ -127,7 +127,7 @@ async fn outside(life: &Life, id: ExecutionId) {
     }
 }
 
-async fn summary(life: &Life, chain: &[ExecutionId]) -> Summary {
+pub(super) async fn summary(life: &Life, chain: &[ExecutionId]) -> Summary {
     let mut results = BTreeMap::new();
     for (number, id) in chain.iter().enumerate() {
         for entry in life.executor.journal(life.world.workspace, *id, 0, 1_000).await.unwrap() {
@@ -157,14 +157,14 @@ async fn summary(life: &Life, chain: &[ExecutionId]) -> Summary {
     }
 }
 
-struct Case {
+pub(super) struct Case {
     shapes: Vec<Shape>,
-    folder: tempfile::TempDir,
-    world: World,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) world: World,
 }
 
 impl Case {
-    fn new(shapes: &[Shape]) -> Case {
+    pub(super) fn new(shapes: &[Shape]) -> Case {
         let world = World::new();
         world.bot("b", blueprint(shapes));
         world.bot("child", child());
@@ -175,7 +175,7 @@ impl Case {
         live(&self.world, &format!("sqlite://{}/db", self.folder.path().display()), at)
     }
 
-    fn check(&self, expected: &Summary, got: &Summary, crashes: &[usize]) {
+    pub(super) fn check(&self, expected: &Summary, got: &Summary, crashes: &[usize]) {
         assert_eq!(got, expected, "after crashes at {crashes:?} of {:#?}", self.shapes);
         let wrong = self.world.effects.wrong.lock().unwrap();
         assert!(wrong.is_empty(), "{wrong:?} after crashes at {crashes:?} of {:#?}", self.shapes);

@@ -19,5 +19,6 @@ mod executor_undo;
 mod executor_waits;
 mod generate;
 mod retain;
+mod simulation;
 mod store;
 mod world;
