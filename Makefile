@@ -15,7 +15,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 VENV := $(TARGET)/venv
 DATA ?= $(CURDIR)/data
 
-.PHONY: help up test soak lint generate bench setup dashboard build-tests test-rust test-python test-node test-browser test-api clean
+.PHONY: help up test soak lint generate bench bench-peers setup dashboard build-tests test-rust test-python test-node test-browser test-api clean
 
 help:
 	@echo "make up        build, start on embedded SQLite, print the address to open"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint      formatting, clippy, licences"
 	@echo "make generate  rewrite the generated files"
 	@echo "make bench     the measures of docs/performance.md"
+	@echo "make bench-peers  the same jobs done by what others use; PEERS=\"dbos n8n\" for some"
 
 up: dashboard
 	cargo build --release --locked -p codex32-cli
@@ -77,6 +78,9 @@ generate: build-tests
 
 bench: setup dashboard
 	@./benches/run.sh
+
+bench-peers: setup dashboard
+	@./benches/peers/compare.py $(PEERS)
 
 clean:
 	cargo clean

@@ -6,12 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v wrk >/dev/null; then
-  as_root=()
-  [ "$(id -u)" = 0 ] || as_root=(sudo -n)
-  "${as_root[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends wrk >/dev/null
-fi
+benches/wrk.sh
 peer=benches/peers/node-red
 [ -d "$peer/node_modules" ] || npm ci --prefix "$peer" --no-audit --no-fund --loglevel=error
 

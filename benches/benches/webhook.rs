@@ -13,8 +13,9 @@ name: hook
 on:
   - {webhook: hook, respond: reply}
 steps:
+  - {id: email, use: transform.value, with: {value: \"{{ input.email }}\"}}
   - use: webhook.reply
-    with: {status: 200, body: {email: \"{{ input.email }}\"}}
+    with: {status: 200, body: {email: \"{{ steps.email }}\"}}
 ";
 const BODY: &str = r#"{"email": "ada@example.org", "name": "Ada Lovelace"}"#;
 const SECONDS: u32 = 4;
