@@ -20,7 +20,7 @@ DATA ?= $(CURDIR)/data
 help:
 	@echo "make up        build, start on embedded SQLite, print the address to open"
 	@echo "make test      set up and run every test"
-	@echo "make soak      the crash tests for longer: 100 kills of each set-up"
+	@echo "make soak      the crash tests for longer: 100 kills of each set-up, 5000 simulated clusters"
 	@echo "make lint      formatting, clippy, licences"
 	@echo "make generate  rewrite the generated files"
 	@echo "make bench     the measures of docs/performance.md"
@@ -35,6 +35,7 @@ test: lint test-rust test-python test-node test-api test-browser
 
 # The tests of what a crash does, longer than `make test` runs them.
 soak: build-tests
+	CODEX32_SEEDS=$${CODEX32_SEEDS:-5000} cargo test --locked -p codex32-core --lib -- simulation --nocapture
 	CODEX32_KILLS=$${CODEX32_KILLS:-100} cargo test --locked --workspace --test crash -- --nocapture
 
 setup:

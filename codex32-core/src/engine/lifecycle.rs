@@ -131,11 +131,7 @@ impl Engine {
             return;
         }
         let (executor, stop) = (self.inner.executor.clone(), tasks.stop.clone());
-        tasks.tracker.spawn(async move {
-            if let Err(error) = executor.drive(stop).await {
-                tracing::error!(%error, "executions are not driven");
-            }
-        });
+        tasks.tracker.spawn(async move { executor.drive(stop).await });
         let (leadership, stop) = (self.inner.leadership.clone(), tasks.stop.clone());
         tasks.tracker.spawn(async move { leadership.run(stop).await });
         self.speak();

@@ -1,33 +1,23 @@
 //! Running and shutting down.
 
 use super::Executor;
-use crate::error::Result;
 use std::sync::atomic::Ordering;
 use tokio_util::sync::CancellationToken;
 
 impl Executor {
     /// Takes up what was left unfinished and drives executions until `stop`. Then running
     /// steps are given a moment to end and be recorded; what is not done by then goes on,
-    /// with the same keys, when an executor runs again.
-    ///
-    /// # Errors
-    /// Those of the database at the start. Later ones are waited out.
-    pub async fn run(&self, stop: CancellationToken) -> Result<()> {
-        let (driven, ()) = tokio::join!(self.drive(stop.clone()), self.deliver(stop));
-        driven
+    /// with the same keys, when an executor runs again. A database that does not answer is
+    /// waited for.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.drive(stop.clone()), self.deliver(stop));
     }
 
     /// [`Executor::run`] without [`Executor::deliver`]: what each of several processes on
     /// one database does.
-    ///
-    /// # Errors
-    /// Those of the database at the start. Later ones are waited out.
-    pub async fn drive(&self, stop: CancellationToken) -> Result<()> {
+    pub async fn drive(&self, stop: CancellationToken) {
         let inner = &self.inner;
-        let found = inner.store.adopt(inner.owner, inner.config.alone).await?;
-        if found > 0 {
-            tracing::info!(executions = found, "unfinished executions go on");
-        }
+        self.take_up(&stop).await;
         inner.running.store(true, Ordering::Release);
         let shutdown = inner.shutdown();
         let ending = async {
@@ -51,7 +41,23 @@ impl Executor {
             tracing::debug!(%error, "this node is taken for lost soon");
         }
         inner.ready_anywhere();
-        Ok(())
+    }
+
+    /// Takes up what others have left, before anything else is driven. A database that does
+    /// not answer is waited for.
+    async fn take_up(&self, stop: &CancellationToken) {
+        let inner = &self.inner;
+        while !stop.is_cancelled() {
+            match inner.store.adopt(inner.owner, inner.config.alone).await {
+                Ok(0) => return,
+                Ok(found) => return tracing::info!(executions = found, "unfinished executions go on"),
+                Err(error) => tracing::warn!(%error, "what others have left cannot be looked for now"),
+            }
+            tokio::select! {
+                () = inner.pause_before_retry() => {}
+                () = stop.cancelled() => {}
+            }
+        }
     }
 
     /// Hands the events of the bus to the steps that wait for them, until `stop`. One of

@@ -155,13 +155,15 @@ impl Executor {
         self.over(workspace, id, timeout, &mut changed).await
     }
 
-    /// Starts an execution, and gives it with its steps once it is finished.
+    /// Starts an execution, and gives it with its steps once it is finished; where it goes
+    /// on as another one, the last of them.
     ///
     /// # Errors
     /// Those of [`Executor::start`]. Where it is not finished within `timeout`, it is
     /// given as it stands.
     pub async fn run_to_end(&self, start: Start, timeout: Duration) -> Result<(Execution, Vec<StepState>)> {
         let workspace = start.workspace;
+        let until = tokio::time::Instant::now() + timeout;
         let id = ExecutionId::at(self.inner.clock.now());
         let (mut held, mut changed) = self.inner.watchers.watch(id);
         let started = self.start_as(id, start).await?;
@@ -174,9 +176,16 @@ impl Executor {
             return Ok(Arc::try_unwrap(end)
                 .map_or_else(|end| (end.execution.clone(), end.steps.clone()), |end| (end.execution, end.steps)));
         }
-        let execution = match self.over(workspace, started.id, timeout, &mut changed).await {
-            Err(error) if error.code() == Code::Timeout => self.get(workspace, started.id).await?,
-            ended => ended?,
+        let mut id = started.id;
+        let execution = loop {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            let execution = match self.over(workspace, id, left, &mut changed).await {
+                Err(error) if error.code() == Code::Timeout => break self.get(workspace, id).await?,
+                ended => ended?,
+            };
+            let Some(next) = execution.continued_as else { break execution };
+            id = next;
+            (held, changed) = self.inner.watchers.watch(id);
         };
         drop(held);
         let steps = self.steps(workspace, execution.id).await?;

@@ -67,7 +67,10 @@ impl Driver {
         log: Arc<LogBuffer>,
         bell: Arc<Notify>,
     ) -> Driver {
+        // The lease was given for so long from then on.
+        let held_at = row.lease_until.unwrap_or(0).saturating_sub(inner.config.lease_ms);
         Driver {
+            held_at,
             seq: row.last_seq,
             inner,
             row,

@@ -25,6 +25,7 @@ use super::decide::{Command, Fact, State};
 use super::entry::Entry;
 use super::ports::LoadedVersion;
 use super::store::New;
+use crate::clock::Millis;
 use crate::storage::entity::executions;
 use log::LogBuffer;
 use std::collections::HashMap;
@@ -63,6 +64,8 @@ pub(crate) struct Driver {
     draining: bool,
     /// Whether something may have been sent to the execution before it had this driver.
     look: bool,
+    /// When it was last known that the lease is held, UTC milliseconds.
+    held_at: Millis,
     /// Its place among the drivers.
     permit: Option<OwnedSemaphorePermit>,
     /// The whole journal, where it is known from the start and someone waits for the end.

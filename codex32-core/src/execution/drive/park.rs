@@ -49,8 +49,9 @@ impl Driver {
         }
     }
 
-    /// It was not parked: because of a signal, or because it is someone else's.
-    async fn why_not(&self, id: ExecutionId) -> Option<Exit> {
+    /// It was not parked, or it is not known whether it still could be: because of a signal, or because it is someone
+    /// else's.
+    pub(super) async fn why_not(&self, id: ExecutionId) -> Option<Exit> {
         match self.inner.store.row(WorkspaceId(self.row.workspace_id), id).await {
             Ok(row) if row.lease_token == self.row.lease_token && row.lease_owner.is_some() => None,
             Ok(_) => {

@@ -46,10 +46,11 @@ impl Driver {
         note(&effects, &mut commit);
         let tokens = self.tokens(&mut commit);
         let finished = commit.ended.is_some();
-        if !is_empty(&commit)
-            && let Some(exit) = self.write(commit).await
-        {
-            return Some(exit);
+        if !is_empty(&commit) {
+            if let Some(exit) = self.write(commit).await {
+                return Some(exit);
+            }
+            self.held_at = now;
         }
         for effect in &effects {
             if let Effect::Abort { path } = effect {
@@ -60,9 +61,25 @@ impl Driver {
             return Some(Exit::Finished);
         }
         if !self.state.is_paused() && !self.draining {
+            if let Some(exit) = self.lost_meanwhile().await {
+                return Some(exit);
+            }
             self.perform(tokens);
         }
         None
+    }
+
+    /// Whether someone else drives the execution by now. Asked where the process may have
+    /// stood still since the lease was known to be held: what is to be done might have been
+    /// done meanwhile, and is not to be done again.
+    async fn lost_meanwhile(&mut self) -> Option<Exit> {
+        let now = self.inner.clock.now();
+        if self.dispatch.is_empty() || now.saturating_sub(self.held_at) <= self.inner.config.lease_ms / 2 {
+            return None;
+        }
+        let exit = self.why_not(ExecutionId(self.row.id)).await;
+        self.held_at = now;
+        exit
     }
 
     fn empty_commit(&self) -> Commit {

@@ -99,9 +99,12 @@ impl Store {
     /// Returns to whom. A wait is over with the first event that it gets.
     pub(crate) async fn deliver(
         &self,
-        hits: Vec<(WorkspaceId, EventWait, Fact)>,
+        mut hits: Vec<(WorkspaceId, EventWait, Fact)>,
         read: i64,
     ) -> Result<Vec<ExecutionId>> {
+        // In one order, so that two who write several rows do not wait for each other; the
+        // events of one execution stay in theirs.
+        hits.sort_by_key(|(_, wait, _)| wait.execution);
         let clock = self.clock.clone();
         self.write("deliver", move |tx| {
             Box::pin(async move {

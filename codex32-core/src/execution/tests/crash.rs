@@ -92,7 +92,7 @@ async fn to_the_end(world: &World, url: &str, gate: Arc<dyn Gate>) -> Summary {
 }
 
 /// Whether every execution waits.
-pub(super) async fn is_still(life: &Life) -> bool {
+async fn is_still(life: &Life) -> bool {
     for status in [Status::Queued, Status::Running] {
         let filter = Filter { status: Some(status), ..Filter::default() };
         if !life.executor.list(life.world.workspace, &filter, None, 1).await.unwrap().items.is_empty() {

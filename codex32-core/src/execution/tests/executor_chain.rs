@@ -1,7 +1,7 @@
 //! The executor on both databases: going on as a new execution.
 
 use super::blueprints::{act, await_signal, bot, call, go_on, guarded};
-use super::world::{Life, World};
+use super::world::{Life, PATIENCE, World};
 use crate::blueprint::{Blueprint, Step};
 use crate::error::Code;
 use crate::execution::{Execution, Status};
@@ -48,6 +48,20 @@ async fn an_execution_goes_on_as_a_new_one() {
         assert_eq!(names, [started, started, continued, started, continued, "execution.finished"]);
         let error = life.executor.retry(world.workspace, id, None, "ann").await.unwrap_err();
         assert_eq!(error.code(), Code::Precondition);
+        life.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_starts_it_and_waits_gets_the_end_of_the_chain() {
+    on_each(async |db| {
+        let world = World::new();
+        world.bot("b", counting(act("a", json!({"value": "{{ input.n }}"})), 3));
+        let life = world.live(db).await;
+        let (end, steps) = life.executor.run_to_end(world.start("b", json!({"n": 1})), PATIENCE).await.unwrap();
+        assert_eq!((end.output, end.continued_as), (Some(json!(3)), None));
+        assert_eq!(steps[0].output, Some(json!(3)));
         life.stop().await;
     })
     .await;

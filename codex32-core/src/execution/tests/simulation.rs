@@ -8,19 +8,21 @@
 //!
 //! `CODEX32_SEEDS=20000` runs more of them, from `CODEX32_SEED` on.
 
-use super::crash::{Case, Summary, is_still, outside, summary};
+use super::crash::{Case, Summary, outside, summary};
 use super::generate::shapes;
 use super::world::World;
 use crate::clock::{Clock, Millis};
 use crate::error::{Error, Result};
-use crate::execution::Executor;
 use crate::execution::store::Gate;
+use crate::execution::{Executor, Status};
 use crate::id::ExecutionId;
 use crate::storage::Db;
+use crate::storage::entity::{executions, journal, signals, timers};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -75,9 +77,7 @@ impl Fate {
             (0..=7, _) => Fault::Slow(rng.random_range(1..3_000)),
             (8..=12, false) => Fault::Refused,
             (8..=12, true) => Fault::Unanswered,
-            // Behind a commit it would go on to do what others have done meanwhile: nothing
-            // but the receiver of an effect can tell the two apart, by their key.
-            (13..=15, false) => Fault::Frozen,
+            (13..=15, _) => Fault::Frozen,
             (16..=17, _) => Fault::Dead,
             _ => return None,
         };
@@ -120,9 +120,7 @@ impl Gate for Node {
         }
         // All of it stands still, and not only what was asked for.
         let until = *self.frozen.lock().unwrap();
-        if !committed {
-            clock.sleep_until(until).await;
-        }
+        clock.sleep_until(until).await;
         Ok(())
     }
 }
@@ -130,7 +128,7 @@ impl Gate for Node {
 struct Running {
     dead: Arc<AtomicBool>,
     executor: Executor,
-    task: JoinHandle<Result<()>>,
+    task: JoinHandle<()>,
 }
 
 struct Cluster {
@@ -164,6 +162,12 @@ impl Cluster {
         while self.nodes.len() < NODES {
             self.add().await;
         }
+    }
+
+    /// Whether every execution waits, at one moment.
+    async fn is_still(&self) -> bool {
+        let going = executions::Column::Status.is_in([Status::Queued, Status::Running].map(Status::as_str));
+        executions::Entity::find().filter(going).count(self.db.read()).await.unwrap() == 0
     }
 
     /// Starts the bot at a node, at the next one where that is lost and does not answer.
@@ -204,13 +208,36 @@ impl Cluster {
             if idle > 3 {
                 idle = 0;
                 self.replace_lost().await;
-                if is_still(&watcher).await {
+                if self.is_still().await {
                     outside(&watcher, id).await;
                 }
                 self.world.clock.advance(500);
             }
         }
         summary(&watcher, &chain).await
+    }
+}
+
+impl Cluster {
+    /// Where everything stands.
+    async fn story(&self) -> String {
+        let rows = executions::Entity::find().all(self.db.read()).await.unwrap();
+        let timers = timers::Entity::find().all(self.db.read()).await.unwrap();
+        let sent = signals::Entity::find().all(self.db.read()).await.unwrap();
+        let kinds: Vec<String> = {
+            let entries = journal::Entity::find().all(self.db.read()).await.unwrap();
+            entries.iter().map(|e| format!("{} {} {} {}", e.execution_id, e.seq, e.kind, e.path)).collect()
+        };
+        let nodes: Vec<(bool, bool, usize)> = self
+            .nodes
+            .iter()
+            .map(|node| (node.dead.load(Ordering::SeqCst), node.task.is_finished(), node.executor.active()))
+            .collect();
+        let now = self.world.clock.now();
+        format!(
+            "at {now}, nodes (dead, ended, drivers) {nodes:?}\n{rows:#?}\n{timers:?}\n{sent:?}\n{kinds:#?}\n{:?}",
+            self.fate.seen
+        )
     }
 }
 
@@ -224,7 +251,10 @@ fn live(case: &Case, fate: Arc<Fate>, template: &Path) -> Summary {
     runtime.block_on(async {
         let db = Db::open(&format!("sqlite://{}", file.display())).await.unwrap();
         let mut cluster = Cluster { world, db, fate, nodes: Vec::new(), begun: 0 };
-        tokio::time::timeout(PATIENCE, cluster.to_the_end()).await.expect("it comes to an end")
+        match tokio::time::timeout(PATIENCE, cluster.to_the_end()).await {
+            Ok(summary) => summary,
+            Err(_) => panic!("it comes to no end: {}", cluster.story().await),
+        }
     })
 }
 

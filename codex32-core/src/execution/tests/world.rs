@@ -179,7 +179,7 @@ impl World {
 impl Life {
     pub(crate) fn run(mut self) -> Life {
         let (executor, stop) = (self.executor.clone(), self.stop.clone());
-        self.run = Some(tokio::spawn(async move { executor.run(stop).await.unwrap() }));
+        self.run = Some(tokio::spawn(async move { executor.run(stop).await }));
         self
     }
 
