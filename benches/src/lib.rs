@@ -6,6 +6,7 @@
 pub mod load;
 pub mod process;
 pub mod raw;
+pub mod scale;
 pub mod workflow;
 
 /// What a measure ends with where it cannot go on.
