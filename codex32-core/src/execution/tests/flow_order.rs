@@ -1,9 +1,10 @@
 //! Flow control on both databases: who goes first, who goes alone, and who is too late.
 
-use super::blueprints::{act, bot, step};
+use super::blueprints::{act, bot, call, step};
 use super::flow::{held, nothing_is_left, places, ruled};
 use super::world::World;
-use crate::blueprint::{Flow, OnConflict, Singleton, Span};
+use crate::blueprint::{Flow, OnConflict, Pace, Singleton, Span};
+use crate::error::Code;
 use crate::execution::store::Store;
 use crate::execution::{Passed, Start, Status};
 use crate::id::WorkspaceId;
@@ -195,6 +196,81 @@ async fn workspaces_take_turns() {
             order.push(claimed[0].row.workspace_id.as_u128());
         }
         assert_eq!(order, [1, 1, 1], "nobody else has anything left");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_too_much_waits_no_more_is_taken() {
+    on_each(async |db| {
+        let mut world = World::new();
+        (world.config.waiting_bot, world.config.concurrency) = (3, 1);
+        world.bot("b", ruled(places(1), vec![held()]));
+        world.bot("p", bot(vec![call("c", "b", json!({}), true)]));
+        let life = world.live(db.clone()).await;
+        let first = life.start("b", json!({})).await;
+        life.performing("a").await;
+        let mut ids = vec![first];
+        // What was stored is counted at once, and counted anew once a second.
+        let refused = loop {
+            match life.started("b", json!({})).await {
+                Ok(started) => ids.push(started.id),
+                Err(error) => break error,
+            }
+            assert!(ids.len() < 10, "there is an end to it");
+        };
+        assert_eq!(refused.code(), Code::RateLimited);
+        assert!(refused.retry_after() > Some(0));
+        life.executor.check(&world.start("b", json!({}))).await.unwrap_err();
+        // Another bot has its own, and what it calls is let in.
+        let parent = life.start("p", json!({})).await;
+        world.effects.release();
+        for id in ids.into_iter().chain([parent]) {
+            assert_eq!(life.end(id).await.status, Status::Succeeded);
+        }
+        life.until("there is room again", async || {
+            world.clock.advance(1_000);
+            life.executor.check(&world.start("b", json!({}))).await.ok()
+        })
+        .await;
+        nothing_is_left(&db).await;
+        life.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_do_can_be_looked_at() {
+    on_each(async |db| {
+        let world = World::new();
+        let throttle = Some(Pace { limit: 3, per: Span(60_000), key: None });
+        world.bot("b", ruled(Flow { throttle, start_within: Some(Span(90_000)), ..places(1) }, vec![held()]));
+        let life = world.live(db.clone()).await;
+        let mut ids = Vec::new();
+        for key in ["x", "x", "y", "y"] {
+            ids.push(life.start("b", json!({"key": key})).await);
+            world.clock.advance(1);
+        }
+        let bot = world.start("b", json!({})).bot;
+        let (counts, tickets) = life.executor.flow(world.workspace, bot).await.unwrap();
+        let seen: Vec<_> = counts.iter().map(|c| (&*c.rule, c.key.as_deref(), c.taken, c.room, c.waiting)).collect();
+        let place = |key, waiting| ("concurrency", Some(key), 1, Some(1), waiting);
+        assert_eq!(seen, [place("x", 1), place("y", 0), ("throttle", None, 0, None, 0)]);
+        let seen: Vec<_> = tickets
+            .iter()
+            .map(|t| (t.execution, t.waits_for.as_deref(), t.key.as_deref(), t.until.is_some()))
+            .collect();
+        let wanted = [
+            (ids[0], None, None, false),
+            (ids[2], None, None, false),
+            (ids[1], Some("concurrency"), Some("x"), false),
+            (ids[3], Some("throttle"), None, true),
+        ];
+        assert_eq!(seen, wanted);
+        assert!(tickets.iter().all(|ticket| ticket.deadline.is_some()));
+        let (counts, tickets) = life.executor.flow(WorkspaceId(Uuid::from_u128(2)), bot).await.unwrap();
+        assert!(counts.is_empty() && tickets.is_empty(), "it is another workspace");
+        life.stop().await;
     })
     .await;
 }

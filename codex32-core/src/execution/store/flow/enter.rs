@@ -15,7 +15,7 @@ use crate::execution::types::{Passed, Started, Status};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::Tx;
 use crate::storage::entity::{executions, journal};
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveValue::Set, EntityTrait, QuerySelect};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -77,16 +77,25 @@ impl Keeper<'_> {
         {
             return Ok(Some(Started::plain(ExecutionId(id), true)));
         }
-        if let Some(name) = remembered_as(new, ticket) {
-            let slot = self.slots.get(self.tx, &self.whose, &name).await?;
-            if let Some(id) = slot.execution.filter(|_| slot.expires_at > Some(self.now)) {
-                return Ok(Some(Started::plain(ExecutionId(id), true)));
-            }
+        if let Some(name) = remembered_as(new, ticket)
+            && let Some(id) = self.remembered(&name).await?
+        {
+            return Ok(Some(Started::plain(ExecutionId(id), true)));
         }
         let Some(rule) = &ticket.idempotency else { return Ok(None) };
-        let slot = self.slots.get(self.tx, &self.whose, &rule.name).await?;
-        let first = slot.execution.filter(|_| slot.expires_at > Some(self.now));
-        Ok(first.map(|id| went(id, Passed::Repeated)))
+        Ok(self.remembered(&rule.name).await?.map(|id| went(id, Passed::Repeated)))
+    }
+
+    /// The execution that is noted under `name`, unless that has expired or it was removed.
+    async fn remembered(&mut self, name: &str) -> Result<Option<Uuid>> {
+        let slot = self.slots.get(self.tx, &self.whose, name).await?;
+        let Some(id) = slot.execution.filter(|_| slot.expires_at > Some(self.now)) else { return Ok(None) };
+        Ok(executions::Entity::find_by_id(id)
+            .select_only()
+            .column(executions::Column::Id)
+            .into_tuple()
+            .one(self.tx)
+            .await?)
     }
 
     async fn too_often(&mut self, ticket: &Ticket) -> Result<Option<Error>> {

@@ -2,7 +2,7 @@
 
 use crate::clock::Millis;
 use crate::error::Result;
-use crate::execution::flow::Stage;
+use crate::execution::flow::{Gathering, Stage};
 use crate::execution::store::Store;
 use crate::execution::store::flow::holders::Holder;
 use crate::execution::types::{FlowCount, FlowTicket};
@@ -145,21 +145,18 @@ fn count(slot: flow_slots::Model, waiting: &HashMap<(String, String), i64>) -> F
 fn ticket(row: flow_tickets::Model) -> Result<FlowTicket> {
     let (environment, priority) = (row.environment.clone(), row.priority);
     let holder = Holder::read(row)?;
-    let (rule, key) = match (&holder.waits_for, holder.stage) {
-        (Some(name), _) => {
-            let (rule, key) = parts(name);
-            (Some(rule), key)
-        }
-        (None, Stage::In) => (None, None),
-        (None, Stage::Gather) => {
-            let parts = holder.ticket.gather.as_ref().map(|rule| parts(rule.name()));
-            parts.map_or((None, None), |(rule, key)| (Some(rule), key))
-        }
-        (None, stage) => (Some(stage.rule().to_owned()), None),
+    let rules = &holder.ticket;
+    let held_by = match (&holder.waits_for, holder.stage) {
+        (Some(name), _) => Some(&**name),
+        (None, Stage::Gather) => rules.gather.as_ref().map(Gathering::name),
+        (None, Stage::Throttle) => rules.throttle.as_ref().map(|rule| &*rule.name),
+        // It may go, or is about to end.
+        (None, _) => None,
     };
+    let (waits_for, key) = held_by.map(parts).map_or((None, None), |(rule, key)| (Some(rule), key));
     Ok(FlowTicket {
         environment,
-        waits_for: rule,
+        waits_for,
         key,
         priority,
         until: holder.due,
