@@ -26,11 +26,16 @@ impl Store {
                 let whose: BTreeSet<Whose> = tickets(tx, &ids).await?.into_iter().map(|(whose, _)| whose).collect();
                 hold(&db, tx, &whose).await?;
                 let mut by_bot: BTreeMap<Whose, Vec<Holder>> = BTreeMap::new();
+                let mut strays: BTreeSet<Uuid> = ids.iter().copied().collect();
                 for (whose, holder) in tickets(tx, &ids).await? {
+                    strays.remove(&holder.id);
                     by_bot.entry(whose).or_default().push(holder);
                 }
+                forget(tx, strays).await?;
                 let mut overdue = Vec::new();
-                for (whose, holders) in by_bot {
+                for (whose, mut holders) in by_bot {
+                    // Where many are late, they go in the order in which they were due.
+                    holders.sort_by_key(|holder| (holder.due, holder.id));
                     let mut keeper = Keeper::new(tx, whose, now);
                     for holder in holders {
                         overdue.extend(keeper.look(holder).await?);
@@ -42,6 +47,19 @@ impl Store {
         })
         .await
     }
+}
+
+/// A timer whose execution has no ticket says nothing, and would be looked at for ever.
+async fn forget(tx: &Tx, ids: BTreeSet<Uuid>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    timers::Entity::delete_many()
+        .filter(timers::Column::ExecutionId.is_in(ids))
+        .filter(timers::Column::Path.eq(super::TIMER))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 async fn tickets(tx: &Tx, ids: &[Uuid]) -> Result<Vec<(Whose, Holder)>> {
