@@ -23,5 +23,5 @@ fn the_blueprints_are_valid() {
         names.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
     }
     names.sort();
-    assert_eq!(names, ["heartbeat", "order-approval", "price-watch"]);
+    assert_eq!(names, ["fair-import", "heartbeat", "order-approval", "price-watch"]);
 }

@@ -21,6 +21,19 @@ pub(super) fn arguments() -> Vec<Arg> {
             .action(ArgAction::Append)
             .env("CODEX32_LABELS"),
         arg("nats", "URL", "Wake the other nodes by NATS instead of PostgreSQL's NOTIFY").env("CODEX32_NATS"),
+        arg(
+            "waiting-bot",
+            "N",
+            "Executions of a bot that may wait to be driven until starts are refused; 100000 by default",
+        )
+        .value_parser(value_parser!(u64).range(1..))
+        .env("CODEX32_WAITING_BOT"),
+        arg("waiting-workspace", "N", "The same for a workspace; 500000 by default")
+            .value_parser(value_parser!(u64).range(1..))
+            .env("CODEX32_WAITING_WORKSPACE"),
+        arg("waiting-all", "N", "The same for all together; 2000000 by default")
+            .value_parser(value_parser!(u64).range(1..))
+            .env("CODEX32_WAITING_ALL"),
         arg("drain", "SECONDS", "How long running steps may take to end at a shutdown; 5 by default")
             .value_parser(value_parser!(u32).range(0..=86_400))
             .env("CODEX32_DRAIN"),
@@ -58,6 +71,15 @@ pub(super) fn apply(matches: &ArgMatches, config: &mut Config) {
     }
     if let Some(ms) = number("lease-ms") {
         config.lease_ms = i64::from(ms);
+    }
+    for (name, limit) in [
+        ("waiting-bot", &mut config.waiting_bot),
+        ("waiting-workspace", &mut config.waiting_workspace),
+        ("waiting-all", &mut config.waiting_all),
+    ] {
+        if let Some(count) = matches.get_one::<u64>(name) {
+            *limit = *count;
+        }
     }
     config.keep_ms = matches.get_one::<Span>("keep").map(|span| i64::try_from(span.0).unwrap_or(i64::MAX));
     config.keep_count = matches.get_one::<u64>("keep-count").copied();

@@ -35,7 +35,7 @@ pub struct FigureSet {
     pub succeeded: u64,
     /// Executions in the time that failed.
     pub failed: u64,
-    /// Executions that are queued, running, waiting or paused now.
+    /// Executions that are held, queued, running, waiting or paused now.
     pub active: u64,
     /// Approvals that somebody must answer.
     pub approvals: u64,

@@ -10,7 +10,7 @@ use crate::access::{Caller, Permission};
 use crate::clock::Millis;
 use crate::engine::Engine;
 use crate::error::{Code, Error, Result};
-use crate::execution::{Approval, Execution, Filter, Line, Status, StepState, WatchItem};
+use crate::execution::{Approval, Execution, Filter, Line, Passed, Status, StepState, WatchItem};
 use crate::id::ExecutionId;
 use crate::storage::page::Page;
 use futures::stream::{BoxStream, StreamExt};
@@ -31,6 +31,9 @@ pub struct ExecutionDetail {
     /// Labels for want of which nobody drives it: no worker has them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_labels: Vec<String>,
+    /// What a rule of the bot's `flow` made of the start that is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passed: Option<Passed>,
     /// Its steps, in the order of their beginning.
     pub steps: Vec<StepState>,
 }
@@ -42,7 +45,7 @@ async fn detail(engine: &Engine, caller: &Caller, id: ExecutionId) -> Result<Exe
 async fn with_steps(engine: &Engine, caller: &Caller, execution: Execution) -> Result<ExecutionDetail> {
     let steps = engine.executor().steps(caller.workspace, execution.id).await?;
     let missing_labels = engine.executor().missing_labels(&execution).await?;
-    Ok(ExecutionDetail { execution, missing_labels, steps })
+    Ok(ExecutionDetail { execution, missing_labels, passed: None, steps })
 }
 
 /// Starts a bot.
@@ -104,12 +107,12 @@ impl Operation for Start {
         let start = engine.start_of(caller, wish).await?;
         if input.wait == Some(true) {
             let most = Duration::from_millis(input.timeout_ms.unwrap_or(60_000).min(LONGEST_WAIT_MS));
-            let (execution, steps) = engine.executor().run_to_end(start, most).await?;
+            let (execution, steps, passed) = engine.executor().run_to_end(start, most).await?;
             let missing_labels = engine.executor().missing_labels(&execution).await?;
-            return Ok(ExecutionDetail { execution, missing_labels, steps });
+            return Ok(ExecutionDetail { execution, missing_labels, passed, steps });
         }
         let started = engine.executor().start(start).await?;
-        detail(engine, caller, started.id).await
+        Ok(ExecutionDetail { passed: started.passed, ..detail(engine, caller, started.id).await? })
     }
 }
 

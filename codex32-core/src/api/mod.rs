@@ -27,6 +27,7 @@ pub mod connectors;
 pub mod dashboard;
 pub mod deployments;
 pub mod executions;
+pub mod flow;
 pub mod guide;
 pub mod incidents;
 pub mod introspect;
@@ -71,6 +72,7 @@ pub static OPERATIONS: &[&dyn Erased] = table![
     Unary bots::Create,
     Unary bots::Get,
     Unary bots::Validate,
+    Unary flow::Show,
     Unary bots::Stop,
     Unary bots::StartAgain,
     Streaming bots::Logs,

@@ -16,6 +16,7 @@ pub mod types;
 mod diagnostic;
 mod digest;
 mod explain;
+mod flow;
 mod print;
 mod read;
 mod schema;
@@ -31,7 +32,8 @@ use crate::catalogue::Catalogue;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use digest::digest;
-pub use explain::explain;
+pub use explain::{explain, explain_flow};
+pub use flow::*;
 pub use print::print;
 pub use read::{MAX_STEPS, is_label};
 pub use schema::json_schema;

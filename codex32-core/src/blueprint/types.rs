@@ -3,6 +3,7 @@
 //! Text becomes a [`Blueprint`] by `blueprint::parse` and goes back by
 //! `blueprint::print`; the two are inverse.
 
+use super::flow::Flow;
 use indexmap::IndexMap;
 use serde_json::Value;
 
@@ -33,6 +34,8 @@ pub struct Blueprint {
     pub limits: Limits,
     /// Labels that a worker must have to execute it; none: any worker does.
     pub runs_on: Vec<String>,
+    /// How many executions go at a time, and when they begin.
+    pub flow: Flow,
     /// Longest time for a whole execution; waiting counts.
     pub timeout: Option<Span>,
     /// How long its finished executions are kept.

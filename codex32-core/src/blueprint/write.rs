@@ -1,5 +1,7 @@
 //! The canonical JSON of a blueprint: keys in their order, defaults left out.
 
+mod flow;
+
 use serde_json::{Map, Value, json};
 
 use super::read::{FORMAT, POLL_EVERY, REMINDERS};
@@ -22,6 +24,7 @@ pub fn to_json(b: &Blueprint) -> Value {
     out.map("dependencies", dependencies(&b.dependencies));
     out.map("limits", limits(&b.limits));
     out.list("runs_on", texts(&b.runs_on));
+    out.map("flow", flow::flow(&b.flow));
     out.some("timeout", b.timeout.map(text));
     out.map("retention", retention(&b.retention));
     match b.restart {

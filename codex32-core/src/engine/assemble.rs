@@ -72,6 +72,9 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
             concurrency: config.concurrency,
             labels: config.labels.clone(),
             host: config.host.clone(),
+            waiting_bot: config.waiting_bot,
+            waiting_workspace: config.waiting_workspace,
+            waiting_all: config.waiting_all,
             lease_ms: config.lease_ms,
             drain_ms: config.drain_ms,
             // A file is locked; on a server there may be others, and their leases must end.

@@ -32,6 +32,13 @@ pub struct Config {
     /// What this process can do beyond others on the same database (`gpu`, `region.eu`):
     /// it drives bots that ask for these labels by `runs_on`, and those that ask for none.
     pub labels: Vec<String>,
+    /// Executions of a bot that may wait to be driven (queued or held). Where there are so
+    /// many, its starts are refused as `rate_limited` with the time to come again.
+    pub waiting_bot: u64,
+    /// The same for a workspace.
+    pub waiting_workspace: u64,
+    /// The same for the whole engine, whose starts are then refused as `busy`.
+    pub waiting_all: u64,
     /// Name of the machine, for people.
     pub host: String,
     /// How long executions stay with a process that gives no sign of life, in milliseconds;
@@ -81,6 +88,9 @@ impl Config {
             timezone: "UTC".to_owned(),
             concurrency: 64,
             labels: Vec::new(),
+            waiting_bot: 100_000,
+            waiting_workspace: 500_000,
+            waiting_all: 2_000_000,
             host: host(),
             lease_ms: 30_000,
             drain_ms: 5_000,

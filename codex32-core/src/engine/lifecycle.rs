@@ -174,7 +174,7 @@ impl Engine {
     /// Cancels what runs of a bot, in one environment or all.
     pub(crate) async fn cancel_running(&self, caller: &Caller, bot: &str, environment: Option<&str>) -> Result<()> {
         let (ws, by) = (caller.workspace, caller.label());
-        for status in [Status::Queued, Status::Running, Status::Waiting, Status::Paused] {
+        for status in [Status::Held, Status::Queued, Status::Running, Status::Waiting, Status::Paused] {
             loop {
                 let filter = Filter {
                     bot: Some(bot.to_owned()),

@@ -135,6 +135,7 @@ fn line(execution: ExecutionId, item: &WatchItem) -> Option<Result<BotLogLine>> 
         }
         WatchItem::Entry(entry) => {
             let (stream, text) = match &entry.event {
+                Event::Held { rule } => ("held", format!("execution {execution} waits: {rule}")),
                 Event::Started { .. } => ("started", format!("execution {execution}")),
                 Event::StepFailed { error, .. } => ("step_failed", error.message.clone()),
                 Event::Finished { status, error, .. } => {

@@ -71,7 +71,7 @@ impl Engine {
                 .filter(executions::Column::CreatedAt.gte(since))
                 .count(self.db().read())
         };
-        let open = [Status::Queued, Status::Running, Status::Waiting, Status::Paused].map(Status::as_str);
+        let open = [Status::Held, Status::Queued, Status::Running, Status::Waiting, Status::Paused].map(Status::as_str);
         Ok(FigureSet {
             bots: bots::Entity::find()
                 .filter(bots::Column::WorkspaceId.eq(ws.0))

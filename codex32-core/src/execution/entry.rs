@@ -110,6 +110,12 @@ pub enum Purpose {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
+    /// It is stored, and a rule of its bot's `flow` keeps it from beginning. It is started
+    /// when it may begin.
+    Held {
+        /// The rule.
+        rule: String,
+    },
     /// It was started. `copied` results of an earlier execution follow.
     Started {
         /// How many.

@@ -5,7 +5,7 @@
 //! - [`CompiledBlueprint`] is a blueprint with its expressions compiled.
 //! - [`BotSource`], [`Actions`] and [`Scripts`] are what it needs from other rooms.
 //!
-//! Inside: `plan` compiles, `decide` is the pure interpreter, `store` is the only
+//! Inside: `plan` compiles, `flow` says what the rules of a bot are about a start, `decide` is the pure interpreter, `store` is the only
 //! place that writes, `drive` runs one execution, `control` holds the operations
 //! on executions, one in a file.
 //!
@@ -27,6 +27,7 @@ mod control;
 mod decide;
 mod drive;
 mod entry;
+mod flow;
 mod labels;
 mod plan;
 mod ports;
@@ -42,8 +43,8 @@ pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
 pub(crate) use store::purge;
 pub use types::{
-    Answer, Approval, Divergence, Execution, Filter, Fork, Line, Replay, Start, Started, Status, StepState, StepStatus,
-    WatchItem, Worker,
+    Answer, Approval, Divergence, Execution, Filter, FlowCount, FlowTicket, Fork, Line, Passed, Replay, Start, Started,
+    Status, StepState, StepStatus, WatchItem, Worker,
 };
 
 /// Largest input of an execution, in bytes of JSON.

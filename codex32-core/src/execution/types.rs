@@ -13,6 +13,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// A rule of its bot's `flow` keeps it from beginning yet.
+    Held,
     /// Ready to be driven: just started, or something that it waited for has come.
     Queued,
     /// An executor drives it.
@@ -31,7 +33,8 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Status; 7] = [
+    pub const ALL: [Status; 8] = [
+        Status::Held,
         Status::Queued,
         Status::Running,
         Status::Waiting,
@@ -45,6 +48,7 @@ impl Status {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Status::Held => "held",
             Status::Queued => "queued",
             Status::Running => "running",
             Status::Waiting => "waiting",
@@ -74,7 +78,7 @@ impl std::str::FromStr for Status {
         Status::ALL.into_iter().find(|status| status.as_str() == s).ok_or_else(|| {
             Error::invalid(format!("there is no status \"{s}\""))
                 .at("/status", "not a status")
-                .hint("one of queued, running, waiting, paused, succeeded, failed, cancelled")
+                .hint("one of held, queued, running, waiting, paused, succeeded, failed, cancelled")
         })
     }
 }
@@ -163,8 +167,79 @@ pub struct Start {
 pub struct Started {
     /// The execution.
     pub id: ExecutionId,
-    /// Whether it was there already, by its idempotency key.
+    /// Whether it was there already, by its idempotency key or a rule of its bot's `flow`.
     pub existing: bool,
+    /// What a rule of its bot's `flow` made of the start; absent where it went through.
+    pub passed: Option<Passed>,
+    /// The execution that was told to end because of it.
+    pub replaced: Option<ExecutionId>,
+}
+
+impl Started {
+    /// A start that no rule has touched.
+    #[must_use]
+    pub fn plain(id: ExecutionId, existing: bool) -> Started {
+        Started { id, existing, passed: None, replaced: None }
+    }
+}
+
+/// What a rule of a bot's `flow` made of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Passed {
+    /// The execution is held: it begins later.
+    Held,
+    /// `singleton`: there is one that is not over; nothing was started.
+    Skipped,
+    /// `singleton`: the older one is cancelled; the execution begins when that is over.
+    Replaced,
+    /// `debounce`: the execution is about this start from now on, and not about the one before.
+    Debounced,
+    /// `batch`: the execution has it among its items.
+    Batched,
+    /// `idempotency`: the execution was started by the same key.
+    Repeated,
+}
+
+/// What a rule of a bot's `flow` counts, for one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowCount {
+    /// `dev`, `staging`, `prod`.
+    pub environment: String,
+    /// `concurrency`, `rate`, `throttle`, `debounce`, `batch`, `singleton`, `idempotency`.
+    pub rule: String,
+    /// The value of its key, where it has one; of a long one its hash.
+    pub key: Option<String>,
+    /// Executions that hold a place; starts that are gathered.
+    pub taken: u64,
+    /// How many there may be.
+    pub room: Option<u64>,
+    /// Executions that are held until there is a place.
+    pub waiting: u64,
+    /// The execution that it is about.
+    pub execution: Option<ExecutionId>,
+    /// Of a pace: when all that was used up has come back; else when it is forgotten. UTC
+    /// milliseconds.
+    pub until: Option<Millis>,
+}
+
+/// An execution before the rules of its bot's `flow`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FlowTicket {
+    /// `dev`, `staging`, `prod`.
+    pub environment: String,
+    /// The rule that holds it; none where it may go and holds a place.
+    pub waits_for: Option<String>,
+    /// The value of the rule's key.
+    pub key: Option<String>,
+    /// The higher goes first.
+    pub priority: i32,
+    /// Until when it is held, where that is known, UTC milliseconds.
+    pub until: Option<Millis>,
+    /// When it is cancelled unless it has begun, UTC milliseconds.
+    pub deadline: Option<Millis>,
+    /// The execution.
+    pub execution: ExecutionId,
 }
 
 /// What is different in a fork of an execution. The default: nothing.

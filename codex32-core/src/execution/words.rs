@@ -10,6 +10,7 @@ const SHOWN: usize = 200;
 pub(crate) fn of(event: &Event) -> String {
     let step = |path: &str| if path.is_empty() { "the execution".to_owned() } else { format!("the step \"{path}\"") };
     match event {
+        Event::Held { rule } => format!("it is held ({rule})"),
         Event::Started { .. } => "it starts".into(),
         Event::StepScheduled { path, attempt, due, .. } => {
             let until = due.map(|due| format!(", until {}", time(due))).unwrap_or_default();

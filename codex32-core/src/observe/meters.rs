@@ -53,6 +53,18 @@ pub const METRICS: &[Meter] = &[
         "Executions that are ready and ask for labels that no worker has; told by the node that leads.",
     ),
     meter(
+        "codex32_executions_waiting_to_begin",
+        MeterKind::Gauge,
+        &[],
+        "Executions of all nodes that are queued or held, as counted last.",
+    ),
+    meter(
+        "codex32_starts_refused_total",
+        MeterKind::Counter,
+        &["by"],
+        "Starts that were refused because too much waits.",
+    ),
+    meter(
         "codex32_fenced_writes_total",
         MeterKind::Counter,
         &[],

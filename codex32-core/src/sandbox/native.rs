@@ -260,6 +260,7 @@ pub fn function_bot(bot: &str, action: &NativeAction, on: Vec<Trigger>) -> Bluep
         dependencies: Dependencies::default(),
         limits: Limits::default(),
         runs_on: Vec::new(),
+        flow: Default::default(),
         timeout: None,
         retention: Retention::default(),
         restart: Restart::default(),

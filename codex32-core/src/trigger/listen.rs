@@ -12,7 +12,7 @@ use super::spec::Kind;
 use super::starter::Starter;
 use super::store;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::event::{Bus, Consumer, Event, is_reserved};
 use crate::execution::Start;
 use crate::storage::Tx;
@@ -102,6 +102,8 @@ impl Dispatcher {
         let start = start(&found.row, event, depth);
         match self.parts.starter.check(&start).await {
             Ok(()) => Ok(Wish::Start(Box::new(start))),
+            // Its bot has enough to do: other bots' events do not wait for that.
+            Err(error) if error.code() == Code::RateLimited => Ok(Wish::Note(error)),
             Err(error) if may_pass(&error) => Err(error),
             Err(error) => Ok(Wish::Note(error)),
         }
@@ -139,6 +141,9 @@ async fn fulfil(
                 stopped.push(row);
             }
         }
+    }
+    if starts.len() > 1 {
+        starter.hold_in(tx, &starts).await?;
     }
     Bus::advance_in(tx, clock, CONSUMER, event.seq).await?;
     let mut fired = 0;

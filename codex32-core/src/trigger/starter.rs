@@ -19,6 +19,14 @@ pub trait Starter: Send + Sync {
     /// # Errors
     /// `busy` at capacity, and those of the database.
     async fn start_in(&self, tx: &Tx, start: Start) -> Result<Started>;
+    /// To be called before the first of several [`Starter::start_in`] of different bots.
+    ///
+    /// # Errors
+    /// Those of the database.
+    async fn hold_in(&self, tx: &Tx, starts: &[Start]) -> Result<()> {
+        let _ = (tx, starts);
+        Ok(())
+    }
     /// Checks and starts by itself; durable when it returns.
     ///
     /// # Errors

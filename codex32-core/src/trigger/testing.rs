@@ -108,7 +108,7 @@ impl Starter for Recorder {
             .filter(queue_messages::Column::WorkspaceId.eq(firing.workspace.0))
             .filter(queue_messages::Column::Dedup.eq(firing.idempotency_key.clone()));
         if let Some(row) = same.clone().one(tx).await? {
-            return Ok(Started { id: ExecutionId(row.id), existing: true });
+            return Ok(Started::plain(ExecutionId(row.id), true));
         }
         let count = queue_messages::Entity::find().all(tx).await?.len();
         let row = queue_messages::ActiveModel {
@@ -133,7 +133,7 @@ impl Starter for Recorder {
         .to_owned();
         let new = queue_messages::Entity::insert(row).on_conflict(keep).exec_without_returning(tx).await?;
         let row = same.one(tx).await?.unwrap();
-        Ok(Started { id: ExecutionId(row.id), existing: new == 0 })
+        Ok(Started::plain(ExecutionId(row.id), new == 0))
     }
 
     async fn start(&self, firing: Start) -> Result<Started> {
@@ -323,6 +323,7 @@ pub(crate) fn blueprint(name: &str, on: Vec<Trigger>) -> Blueprint {
         dependencies: Dependencies::default(),
         limits: Limits::default(),
         runs_on: Vec::new(),
+        flow: Default::default(),
         timeout: None,
         retention: Retention::default(),
         restart: Restart::Never,

@@ -238,6 +238,7 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
         dependencies: Dependencies::default(),
         limits: Limits::default(),
         runs_on: Vec::new(),
+        flow: Default::default(),
         timeout: None,
         retention: Retention::default(),
         restart: plan.restart,

@@ -61,7 +61,7 @@ impl Webhooks {
         if reply {
             return self.answer(workspace, started.id, started.existing).await;
         }
-        let Started { id, existing } = started;
+        let Started { id, existing, .. } = started;
         Ok(Outcome::Accepted { execution: id, existing })
     }
 

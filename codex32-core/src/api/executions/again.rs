@@ -51,7 +51,7 @@ impl Operation for Retry {
     async fn run(engine: &Engine, caller: &Caller, input: RetryInput) -> Result<ExecutionDetail> {
         let started =
             engine.executor().retry(caller.workspace, input.id, input.from.as_deref(), caller.label()).await?;
-        detail(engine, caller, started.id).await
+        Ok(ExecutionDetail { passed: started.passed, ..detail(engine, caller, started.id).await? })
     }
 }
 
@@ -97,7 +97,7 @@ impl Operation for Fork {
         }
         let fork = execution::Fork { input: input.input, version, from: input.from };
         let started = engine.executor().fork(caller.workspace, input.id, fork, caller.label()).await?;
-        detail(engine, caller, started.id).await
+        Ok(ExecutionDetail { passed: started.passed, ..detail(engine, caller, started.id).await? })
     }
 }
 

@@ -3,7 +3,10 @@
 //! A short blueprint becomes one sentence ("Every 5 minutes: get …, then, only
 //! if usd is below 50000, post … to …."), a longer one a numbered list.
 
+mod flow;
 mod steps;
+
+pub use flow::flow as explain_flow;
 
 use serde_json::Value;
 
@@ -136,6 +139,7 @@ fn conduct(b: &Blueprint) -> Vec<String> {
         let plural = if b.runs_on.len() == 1 { "label" } else { "labels" };
         lines.push(format!("It runs on workers with the {plural} {}.", joined(&b.runs_on, "and")));
     }
+    lines.extend(flow::flow(&b.flow));
     if let Some(timeout) = b.timeout {
         lines.push(format!("It takes at most {}.", span_words(timeout)));
     }

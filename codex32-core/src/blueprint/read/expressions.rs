@@ -118,6 +118,9 @@ impl Place {
     pub(super) const ASK: Place = Place { usual: true, extra: &["approval"], secrets: true, what: "an input" };
     /// Text for people: messages of `fail` and of approvals.
     pub(super) const MESSAGE: Place = Place { usual: true, extra: &[], secrets: false, what: "a message" };
+    /// Keys and the priority of `flow`: nothing has run yet.
+    pub(super) const FLOW: Place =
+        Place { usual: false, extra: &["input", "trigger"], secrets: false, what: "a rule of `flow`" };
     /// `output`.
     pub(super) const OUTPUT: Place = Place { usual: true, extra: &[], secrets: false, what: "the output" };
 }
@@ -199,7 +202,7 @@ impl Reader {
             match reference.root.as_str() {
                 "secrets" => self.secret(node, reference, place),
                 "steps" if place.usual => self.step_reference(node, reference),
-                "input" if place.usual => self.input_reference(node, reference),
+                "input" if place.usual || place.extra.contains(&"input") => self.input_reference(node, reference),
                 root => self.variable(node, root, reference, place),
             }
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Reader, listing};
 use crate::blueprint::diagnostic::Diagnostic;
+use crate::blueprint::flow::Flow;
 use crate::blueprint::tree::{Data, Node, pointer};
 use crate::blueprint::types::{Blueprint, Dependencies, Health, Limits, Permissions, Restart, Retention};
 
@@ -18,6 +19,7 @@ pub(in crate::blueprint) const KEYS: &[&str] = &[
     "dependencies",
     "limits",
     "runs_on",
+    "flow",
     "timeout",
     "retention",
     "restart",
@@ -52,6 +54,11 @@ impl Reader {
         b.permissions = fields.get("permissions").map(|n| self.permissions(n)).unwrap_or_default();
         self.known.secrets = b.permissions.secrets.iter().cloned().collect();
         self.known.inputs = b.inputs.clone();
+        b.flow = fields.get("flow").map(|n| self.flow(n)).unwrap_or_default();
+        if b.flow.batch.is_some() {
+            // What a start is given is one item of what the steps see.
+            self.known.inputs = Some(super::flow::gathered(b.inputs.clone()));
+        }
         b.on = fields.get("on").map(|n| self.triggers(n)).unwrap_or_default();
         b.dependencies = fields.get("dependencies").map(|n| self.dependencies(n)).unwrap_or_default();
         b.limits = fields.get("limits").map(|n| self.limits(n)).unwrap_or_default();
@@ -64,6 +71,9 @@ impl Reader {
         match fields.get("steps") {
             Some(node) => b.steps = self.all_steps(node),
             None => self.missing(root, "steps", "steps:\n  - use: log.write\n    with: {message: hello}"),
+        }
+        if let Some(node) = fields.get("flow").filter(|_| b.flow.batch.is_some()) {
+            self.batch_ends(node, &b.steps);
         }
         if let Some(node) = fields.get("output").filter(|n| !matches!(n.data, Data::Null)) {
             self.template(node, &crate::blueprint::read::expressions::Place::OUTPUT);
@@ -304,6 +314,7 @@ fn empty() -> Blueprint {
         dependencies: Dependencies::default(),
         limits: Limits::default(),
         runs_on: Vec::new(),
+        flow: Flow::default(),
         timeout: None,
         retention: Retention::default(),
         restart: Restart::default(),

@@ -5,6 +5,7 @@
 
 mod expressions;
 mod fields;
+mod flow;
 mod header;
 mod steps;
 mod triggers;

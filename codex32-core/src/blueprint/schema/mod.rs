@@ -4,6 +4,7 @@
 //! is referred to exists, whether an action takes an input) the parser and
 //! [`validate`](super::validate) say.
 
+mod flow;
 mod steps;
 
 use super::read::MAX_KEPT;
@@ -64,6 +65,7 @@ fn header() -> Value {
             ],
             "examples": [["gpu"]]
         },
+        "flow": flow::flow(),
         "timeout": described(reference("span"), "Longest time for a whole execution; waiting counts."),
         "retention": object("How long its finished executions are kept; by default as the engine is set up.", &[], json!({
             "age": described(reference("span"), "Those that ended longer ago are removed."),

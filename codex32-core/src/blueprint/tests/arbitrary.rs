@@ -348,12 +348,13 @@ fn header() -> BoxedStrategy<Blueprint> {
         .prop_map(|labels| labels.into_iter().collect::<Vec<_>>());
     let retention = (option::of(span()), option::of(1..=1_000_u32), proptest::bool::ANY)
         .prop_map(|(age, count, unarchived)| Retention { age, count, unarchived });
-    let means = (permissions, dependencies, limits, runs_on, option::of(span()), retention);
+    let flow = prop_oneof![Just(Flow::default()), flow()];
+    let means = (permissions, dependencies, limits, runs_on, (flow, option::of(span())), retention);
     (about, means, restart, health, output)
         .prop_map(
             |(
                 (name, description, on, inputs),
-                (permissions, dependencies, limits, runs_on, timeout, retention),
+                (permissions, dependencies, limits, runs_on, (flow, timeout), retention),
                 restart,
                 health,
                 output,
@@ -367,6 +368,7 @@ fn header() -> BoxedStrategy<Blueprint> {
                     dependencies,
                     limits,
                     runs_on,
+                    flow,
                     timeout,
                     retention,
                     restart,
@@ -379,9 +381,49 @@ fn header() -> BoxedStrategy<Blueprint> {
         .boxed()
 }
 
+/// CEL over what a start is.
+fn start_key() -> impl Strategy<Value = String> {
+    select(vec!["input.a", "trigger.type", "input.a + ': ' + input.b", "'{{' + input.a"]).prop_map(str::to_owned)
+}
+
+fn flow() -> BoxedStrategy<Flow> {
+    let key = || option::of(start_key());
+    let concurrency = (1..1_000_000_u32, key()).prop_map(|(limit, key)| Concurrency { limit, key });
+    let pace = || (1..1_000_000_u32, span(), key()).prop_map(|(limit, per, key)| Pace { limit, per, key });
+    let debounce = (span(), option::of(0..9_000_u64), key()).prop_map(|(wait, more, key)| Debounce {
+        wait,
+        at_most: more.map(|more| Span(wait.0 + more)),
+        key,
+    });
+    let batch = (1..=1_000_u32, span(), key()).prop_map(|(size, wait, key)| Gather { size, wait, key });
+    let on_conflict = select(vec![OnConflict::Skip, OnConflict::Cancel]);
+    let singleton = (key(), on_conflict).prop_map(|(key, on_conflict)| Singleton { key, on_conflict });
+    let idempotency = (start_key(), span()).prop_map(|(key, window)| Idempotency { key, window });
+    let begin = (option::of(debounce), option::of(batch), option::of(singleton), option::of(idempotency));
+    (
+        option::of(concurrency),
+        option::of(pace()),
+        option::of(pace()),
+        begin,
+        option::of(start_key()),
+        option::of(span()),
+    )
+        .prop_map(|(concurrency, rate, throttle, (debounce, batch, singleton, idempotency), priority, start_within)| {
+            // What cannot stand together is left out.
+            let batch = batch.filter(|_| debounce.is_none());
+            let singleton = singleton.filter(|_| debounce.is_none() && batch.is_none());
+            Flow { concurrency, rate, throttle, debounce, batch, priority, singleton, idempotency, start_within }
+        })
+        .boxed()
+}
+
 /// Any valid blueprint.
 pub(crate) fn blueprint() -> impl Strategy<Value = Blueprint> {
-    (header(), steps()).prop_map(|(mut blueprint, steps)| {
+    (header(), steps()).prop_map(|(mut blueprint, mut steps)| {
+        // A batch cannot go on as a new execution.
+        if blueprint.flow.batch.is_some() && steps.len() > 1 {
+            steps.retain(|step| !matches!(step.kind, StepKind::Continue { .. }));
+        }
         blueprint.steps = steps;
         let mut count = 0;
         name_steps(&mut blueprint.steps, &mut count);

@@ -54,6 +54,35 @@ name: again
 "#,
     ),
     (
+        "flow",
+        r#"
+codex32: v1
+name: x
+inputs: {type: object, additionalProperties: false, properties: {customer: {type: string}}}
+flow:
+  concurrency: {limit: 0, key: "{{ input.customer }}"}
+  rate: {limit: 5, key: input.custmer}
+  throttle: {limit: 5, per: 2y}
+  debounce: {wait: 10s, at_most: 1s, key: secrets.token}
+  batch: {size: 100, wait: 30s, key: steps.a}
+  singleton: {on_conflict: wait}
+  priority: input.vip ?
+  idempotency: {window: 0s}
+  start_in: 5m
+steps: [{continue: {customer: a}}]
+"#,
+    ),
+    (
+        "flow_of_a_batch",
+        r#"
+codex32: v1
+name: x
+inputs: {type: object, additionalProperties: false, properties: {customer: {type: string}}}
+flow: {batch: {size: 10, wait: 1s, key: input.items}}
+steps: [{use: log.write, with: {message: "{{ input.items[0].customer }} {{ input.customer }}"}}]
+"#,
+    ),
+    (
         "triggers",
         r#"
 codex32: v1

@@ -71,6 +71,31 @@ steps:
 "#,
     r#"
 codex32: v1
+name: sync
+flow:
+  concurrency: {limit: 5, key: input.customer}
+  rate: {limit: 100, per: 1m}
+  throttle: {limit: 1, per: 10s, key: input.customer}
+  priority: "input.vip ? 10 : 0"
+  singleton: {key: input.account, on_conflict: cancel}
+  idempotency: {key: input.order, window: 24h}
+  start_within: 10m
+steps: [{use: log.write, with: {message: "{{ input.customer }}"}}]
+"#,
+    r#"
+codex32: v1
+name: index
+flow: {debounce: {wait: 10s, at_most: 5m, key: input.document}}
+steps: [{use: log.write, with: {message: "{{ input.document }}"}}]
+"#,
+    r#"
+codex32: v1
+name: load
+flow: {batch: {size: 100, wait: 30s}}
+steps: [{use: log.write, with: {message: "{{ size(input.items) }}"}}]
+"#,
+    r#"
+codex32: v1
 name: runner
 restart: always
 steps: [{run: node, file: main.js}]

@@ -22,6 +22,13 @@ pub struct Config {
     pub labels: Vec<String>,
     /// Name of the machine, for people.
     pub host: String,
+    /// Executions of a bot that may wait to be driven, queued or held: where there are so
+    /// many, starts from outside are refused.
+    pub waiting_bot: u64,
+    /// The same for a workspace.
+    pub waiting_workspace: u64,
+    /// The same for all together.
+    pub waiting_all: u64,
     /// Whether this is the only executor on its database. Then what was being driven when
     /// it starts is taken over at once; else only when its lease has ended.
     pub alone: bool,
@@ -37,6 +44,9 @@ impl Default for Config {
             lease_ms: 30_000,
             labels: Vec::new(),
             host: "localhost".to_owned(),
+            waiting_bot: 100_000,
+            waiting_workspace: 500_000,
+            waiting_all: 2_000_000,
             alone: true,
         }
     }

@@ -1,7 +1,10 @@
 //! Claiming executions that are ready, and driving them.
 
 use super::Inner;
+use crate::clock::Millis;
+use crate::error::Result;
 use crate::execution::drive::{Driver, Exit, load};
+use crate::execution::store::Claimed;
 use crate::id::ExecutionId;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -35,7 +38,7 @@ impl Inner {
         }
         let Ok(mut held) = self.permits.clone().try_acquire_many_owned(permits) else { return true };
         let until = self.clock.now() + self.config.lease_ms;
-        let claimed = match self.store.claim_if_any(self.owner, until, u64::from(permits)).await {
+        let claimed = match self.claim_in_turn(until, u64::from(permits)).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "executions cannot be claimed now");
@@ -49,10 +52,41 @@ impl Inner {
             if let Some(permit) = held.split(1) {
                 let driven = self.driven(ExecutionId(one.row.id), one.row.lease_token);
                 let driver = load(self.clone(), one.row, driven.bell());
-                self.drive(driven, permit, driver);
+                self.drive(driven, Some(permit), driver);
             }
         }
         full
+    }
+
+    /// Claims for one workspace after the other, behind the one that was served last.
+    async fn claim_in_turn(&self, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
+        let last = *self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = self.store.turns(last, limit).await?;
+        let several = turns.len() > 1;
+        self.contended.store(several, Ordering::Release);
+        if turns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = self.store.claim(self.owner, until, limit, turns).await?;
+        // Where there is one only, the next look need not begin in the middle.
+        let served = claimed.last().map(|one| one.row.workspace_id).filter(|_| several);
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = served;
+        Ok(claimed)
+    }
+
+    /// Ends executions that had to begin and did not. They do nothing: there need not be
+    /// room for them, and what they ask of a worker does not matter.
+    pub(super) async fn end_overdue(self: &Arc<Self>, ids: Vec<ExecutionId>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let until = self.clock.now() + self.config.lease_ms;
+        for one in self.store.claim_to_end(self.owner, until, ids).await? {
+            let driven = self.driven(ExecutionId(one.row.id), one.row.lease_token);
+            let driver = load(self.clone(), one.row, driven.bell());
+            self.drive(driven, None, driver);
+        }
+        Ok(())
     }
 
     /// There is room for another driver.
@@ -75,8 +109,8 @@ impl Inner {
     pub(super) fn drive(
         self: &Arc<Self>,
         driven: Driven,
-        permit: OwnedSemaphorePermit,
-        driver: impl Future<Output = Result<Driver, Exit>> + Send + 'static,
+        permit: Option<OwnedSemaphorePermit>,
+        driver: impl Future<Output = std::result::Result<Driver, Exit>> + Send + 'static,
     ) {
         self.drivers.spawn(async move {
             let exit = match driver.await {

@@ -23,13 +23,13 @@ impl Executor {
         let input = fork.input.unwrap_or_else(|| execution.input.clone());
         self.version_of(&row, version).await?;
         let start = Start { version, deployment, input, ..start_of(execution, caller) };
-        let ready = self.checked(&start).await?;
+        let (ready, ticket) = self.checked_again(&start).await?;
         let copied = match &fork.from {
             Some(from) if !ready.plan.has_path(from) => return Err(no_step(from)),
             Some(from) => results_before(&ready.plan, self.inner.store.whole_journal(id).await?, from),
             None => Vec::new(),
         };
-        let mut new = new(self.inner.clock.now(), start, ready.runs_on().to_owned());
+        let mut new = new(self.inner.clock.now(), start, ready.runs_on(), ticket);
         new.retry_of = Some(id);
         new.copied = copied;
         self.store_and_drive(ready, new).await

@@ -1,5 +1,6 @@
 //! What the executor's operations, loops and drivers share.
 
+use super::admission::Admission;
 use super::versions::Versions;
 use super::watch::{End, Watchers};
 use super::{Config, Parts};
@@ -51,10 +52,17 @@ pub(crate) struct Inner {
     pub(super) full: AtomicBool,
     /// Rings when there may be something to claim.
     pub(super) ready: Notify,
+    /// The workspace that was served last, where there are several to be served.
+    pub(super) served: Mutex<Option<Uuid>>,
+    /// Whether several workspaces have something that waits: then nothing passes by it.
+    pub(super) contended: AtomicBool,
+    pub(super) admission: Admission,
     /// Rings when a timer was set that may be earlier than the one that is waited for.
     pub(super) timer: Notify,
     /// Until when it is slept for timers, UTC milliseconds.
     pub(super) next_timer: AtomicI64,
+    /// Whether rules of flow control were asked within the transaction of another.
+    pub(super) ruled_in: AtomicBool,
 }
 
 impl Inner {
@@ -85,8 +93,12 @@ impl Inner {
             drained: CancellationToken::new(),
             full: AtomicBool::new(false),
             ready: Notify::new(),
+            served: Mutex::default(),
+            contended: AtomicBool::new(false),
+            admission: Admission::default(),
             timer: Notify::new(),
             next_timer: AtomicI64::new(Millis::MAX),
+            ruled_in: AtomicBool::new(false),
         }
     }
 
@@ -135,6 +147,13 @@ impl Inner {
         self.watchers.changed(commit.id, commit.ended.is_some(), end);
         if !commit.children.is_empty() || commit.successor.is_some() {
             self.ready_anywhere();
+        }
+        let left = commit.ended.as_ref().is_some_and(|ended| ended.flow.is_some());
+        if left || commit.children.iter().any(|child| child.ticket.is_some()) {
+            // Others may go now, or at a time; a child that was refused is over already.
+            self.ready_anywhere();
+            self.timer.notify_one();
+            self.ring(commit.id);
         }
         for child in &commit.cancel {
             self.wake(*child);

@@ -33,6 +33,7 @@ impl Inner {
                 () = over.cancelled() => return,
             }
             self.ring_sent().await;
+            self.count_waiting().await;
             if self.clock.now() >= keep_at {
                 keep_at = self.clock.now() + third;
                 self.keep().await;

@@ -28,7 +28,7 @@ impl Executor {
             return Ok(());
         }
         let ready = self.version_of(&row, to).await?;
-        ready.check(&self.get(workspace, id).await?.input)?;
+        ready.check_again(&self.get(workspace, id).await?.input)?;
         // Refused at once where that is clear already, without anything written.
         if let Some(parting) = self.followed(&row, &ready).await?.divergence {
             return Err(Error::precondition(format!(

@@ -1,12 +1,14 @@
 //! The executor: what callers ask of it, one operation in a file, and the loops
 //! that keep executions going.
 
+mod admission;
 mod answer;
 mod cancel;
 mod check;
 mod config;
 mod dispatch;
 mod events;
+mod flow;
 mod fork;
 mod hear;
 mod inner;
@@ -97,7 +99,8 @@ impl Executor {
     /// Takes what is ready and does nothing with it, as if the driver had panicked.
     #[cfg(test)]
     pub(crate) async fn claim_and_forget(&self) {
-        let claimed = self.inner.store.claim(self.inner.owner, i64::MAX, 10).await.unwrap();
+        let turns = self.inner.store.turns(None, 10).await.unwrap();
+        let claimed = self.inner.store.claim(self.inner.owner, i64::MAX, 10, turns).await.unwrap();
         assert!(!claimed.is_empty());
     }
 }

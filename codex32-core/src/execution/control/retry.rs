@@ -36,7 +36,9 @@ impl Executor {
             None => failed_at(&execution, &ready.plan, &entries)?,
         };
         let copied = from.map_or_else(Vec::new, |from| results_before(&ready.plan, entries, &from));
-        let mut new = new(self.inner.clock.now(), start_of(execution, caller), ready.runs_on().to_owned());
+        let start = start_of(execution, caller);
+        let ticket = ready.ticket_again(&start.input, &start.trigger)?;
+        let mut new = new(self.inner.clock.now(), start, ready.runs_on(), ticket);
         new.retry_of = Some(id);
         new.copied = copied;
         self.store_and_drive(ready, new).await

@@ -4,12 +4,15 @@ use super::{Executor, Inner, Ready};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::execution::drive::First;
+use crate::execution::flow::Ticket;
 use crate::execution::labels;
-use crate::execution::store::{FIRST_TOKEN, Lease, New, insert};
+use crate::execution::store::{FIRST_TOKEN, Lease, New, Whose, hold, insert};
 use crate::execution::types::{Start, Started};
 use crate::id::ExecutionId;
 use crate::storage::Tx;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
 
 impl Executor {
@@ -24,8 +27,8 @@ impl Executor {
 
     /// The same, with an id that was made before.
     pub(super) async fn start_as(&self, id: ExecutionId, start: Start) -> Result<Started> {
-        let ready = self.checked(&start).await?;
-        let new = New { id, ..new(self.inner.clock.now(), start, ready.runs_on().to_owned()) };
+        let (ready, ticket) = self.checked(&start).await?;
+        let new = New { id, ..new(self.inner.clock.now(), start, ready.runs_on(), ticket) };
         self.store_and_drive(ready, new).await
     }
 
@@ -34,14 +37,24 @@ impl Executor {
         let inner = self.inner.clone();
         // In a task of its own: a caller who goes away must not leave it stored and undriven.
         let stored = tokio::spawn(async move {
-            let here = inner.is_running() && labels::fit(&new.runs_on, &inner.config.labels);
+            let here = inner.is_running()
+                && new.ticket.is_none()
+                && !inner.contended.load(Ordering::Acquire)
+                && labels::fit(&new.runs_on, &inner.config.labels);
             let permit = if here { inner.permits.clone().try_acquire_owned().ok() } else { None };
             match permit {
                 Some(permit) => inner.start_driven(&ready, new, permit).await,
                 None => {
-                    let started = inner.store.start(new.into()).await?;
+                    let new = Arc::new(new);
+                    let started = inner.store.start(new.clone()).await?;
+                    if !started.existing {
+                        inner.waits(&new.start);
+                    }
                     inner.ready_anywhere();
                     inner.bus.wake();
+                    if new.ticket.is_some() {
+                        inner.ruled(&started);
+                    }
                     Ok(started)
                 }
             }
@@ -56,9 +69,36 @@ impl Executor {
     /// # Errors
     /// Those of the database.
     pub async fn start_in(&self, tx: &Tx, start: Start) -> Result<Started> {
-        let runs_on = self.inner.versions.runs_on(start.workspace, start.version).await?;
+        let compiled = self.inner.versions.compiled(start.workspace, start.version).await?;
         let clock = &*self.inner.clock;
-        insert(tx, clock, &new(clock.now(), start, runs_on)).await
+        let ticket = compiled.ticket(&start.input, &start.trigger)?;
+        let ruled = ticket.is_some();
+        let new = new(clock.now(), start, compiled.runs_on(), ticket);
+        if let Some(whose) = Whose::of_new(&new) {
+            hold(&self.inner.store.db, tx, &BTreeSet::from([whose])).await?;
+        }
+        let started = insert(tx, clock, &new).await?;
+        if ruled {
+            self.inner.ruled_in.store(true, Ordering::Release);
+        }
+        Ok(started)
+    }
+
+    /// Has these starts be the only ones that the rules of their bots are asked for, until
+    /// `tx` ends. Before the first of several [`Executor::start_in`] of different bots: in
+    /// one order nobody waits in a circle.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn hold_in(&self, tx: &Tx, starts: &[Start]) -> Result<()> {
+        let mut whose = BTreeSet::new();
+        for start in starts {
+            if self.inner.versions.compiled(start.workspace, start.version).await?.has_rules() {
+                let Start { workspace, bot, environment, .. } = start;
+                whose.insert(Whose { workspace: workspace.0, bot: bot.0, environment: environment.clone() });
+            }
+        }
+        hold(&self.inner.store.db, tx, &whose).await
     }
 
     /// Tells the executor that there is something to drive, after the commit of
@@ -66,10 +106,22 @@ impl Executor {
     pub fn wake(&self) {
         self.inner.ready_anywhere();
         self.inner.bus.wake();
+        if self.inner.ruled_in.swap(false, Ordering::AcqRel) {
+            self.inner.timer.notify_one();
+        }
     }
 }
 
 impl Inner {
+    /// A start was brought before the rules of its bot: there may be a time to wait for, and
+    /// an older execution that is to end.
+    fn ruled(&self, started: &Started) {
+        self.timer.notify_one();
+        if let Some(older) = started.replaced {
+            self.wake(older);
+        }
+    }
+
     /// Stores `new` with what it does first, and drives it from there: what was just
     /// written need not be read back.
     async fn start_driven(
@@ -87,14 +139,14 @@ impl Inner {
         self.bus.wake();
         if !started.existing {
             let driver = first.driver(self.clone(), &new, driven.bell(), self.watchers.any(new.id));
-            self.drive(driven, permit, async move { Ok(driver) });
+            self.drive(driven, Some(permit), async move { Ok(driver) });
         }
         Ok(started)
     }
 }
 
 /// `start` at `now`; `runs_on` are the labels that its version asks for.
-pub(super) fn new(now: Millis, start: Start, runs_on: String) -> New {
+pub(super) fn new(now: Millis, start: Start, runs_on: &str, ticket: Option<Arc<Ticket>>) -> New {
     New {
         id: ExecutionId::at(now),
         at: now,
@@ -105,6 +157,8 @@ pub(super) fn new(now: Millis, start: Start, runs_on: String) -> New {
         copied: Vec::new(),
         first: Vec::new(),
         lease: None,
-        runs_on,
+        runs_on: runs_on.to_owned(),
+        priority: ticket.as_ref().map_or(0, |ticket| ticket.priority),
+        ticket,
     }
 }

@@ -16,6 +16,10 @@ impl Starter for Executor {
         Executor::start_in(self, tx, start).await
     }
 
+    async fn hold_in(&self, tx: &Tx, starts: &[Start]) -> Result<()> {
+        Executor::hold_in(self, tx, starts).await
+    }
+
     async fn start(&self, start: Start) -> Result<Started> {
         Executor::start(self, start).await
     }

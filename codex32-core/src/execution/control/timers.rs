@@ -2,6 +2,7 @@
 
 use super::Inner;
 use crate::clock::Millis;
+use crate::error::Result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,7 +18,7 @@ impl Inner {
         loop {
             let now = self.clock.now();
             let next = match self.store.next_timer().await {
-                Ok(Some(due)) if due <= now => match self.store.fire().await {
+                Ok(Some(due)) if due <= now => match self.fire().await {
                     Ok(0) => now + ASIDE,
                     Ok(_) => {
                         self.ready_anywhere();
@@ -35,6 +36,16 @@ impl Inner {
                 () = shutdown.cancelled() => return,
             }
         }
+    }
+
+    /// Does what is due. Returns how much it was.
+    async fn fire(self: &Arc<Self>) -> Result<u64> {
+        let (count, flow) = self.store.fire().await?;
+        if !flow.is_empty() {
+            let overdue = self.store.flow_due(flow).await?;
+            self.end_overdue(overdue).await?;
+        }
+        Ok(count)
     }
 
     fn later(&self, error: &crate::Error, now: Millis) -> Millis {

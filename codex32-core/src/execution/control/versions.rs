@@ -1,6 +1,7 @@
 //! Versions, compiled once and kept while they are used.
 
 use crate::error::{Error, Fault, Result};
+use crate::execution::flow::{Flow, Ticket};
 use crate::execution::labels;
 use crate::execution::plan::{CompiledBlueprint, SharedBlueprint};
 use crate::execution::ports::{BotSource, LoadedVersion};
@@ -23,11 +24,12 @@ pub(crate) struct Ready {
 }
 
 /// What never changes about a version.
-struct Compiled {
+pub(crate) struct Compiled {
     plan: SharedBlueprint,
     inputs: Option<Validator>,
     /// As they are stored.
     runs_on: String,
+    flow: Option<Flow>,
 }
 
 impl Compiled {
@@ -35,14 +37,60 @@ impl Compiled {
         let plan = Arc::new(CompiledBlueprint::compile(&version.blueprint)?);
         let inputs = version.blueprint.inputs.as_ref().map(jsonschema::draft202012::new).transpose();
         let inputs = inputs.map_err(|e| Error::invalid(format!("the blueprint's `inputs` is no JSON Schema: {e}")))?;
-        Ok(Compiled { plan, inputs, runs_on: labels::stored(&version.blueprint.runs_on) })
+        let flow = Flow::compile(&version.blueprint.flow)?;
+        Ok(Compiled { plan, inputs, runs_on: labels::stored(&version.blueprint.runs_on), flow })
+    }
+
+    /// The labels that its executions ask for, as they are stored.
+    pub(crate) fn runs_on(&self) -> &str {
+        &self.runs_on
+    }
+
+    /// Whether it has rules of flow control.
+    pub(crate) fn has_rules(&self) -> bool {
+        self.flow.is_some()
+    }
+
+    /// What its rules say of a start; `None` where it has none.
+    ///
+    /// # Errors
+    /// `invalid` where a key cannot be worked out.
+    pub(crate) fn ticket(&self, input: &Value, trigger: &Value) -> Result<Option<Arc<Ticket>>> {
+        self.flow.as_ref().map(|flow| flow.ticket(input, trigger).map(Arc::new)).transpose()
     }
 }
 
 impl Ready {
     /// The labels that its executions ask for, as they are stored.
     pub(crate) fn runs_on(&self) -> &str {
-        &self.compiled.runs_on
+        self.compiled.runs_on()
+    }
+
+    /// See [`Compiled::ticket`].
+    pub(crate) fn ticket(&self, input: &Value, trigger: &Value) -> Result<Option<Arc<Ticket>>> {
+        self.compiled.ticket(input, trigger)
+    }
+
+    /// The same for an execution that takes up another again, whose input is `input`.
+    pub(crate) fn ticket_again(&self, input: &Value, trigger: &Value) -> Result<Option<Arc<Ticket>>> {
+        let Some(flow) = &self.compiled.flow else { return Ok(None) };
+        // The keys of a batch are those of its first item.
+        let first = input.get("items").and_then(|items| items.get(0)).filter(|_| flow.gathers());
+        let ticket = flow.ticket(first.unwrap_or(input), trigger)?;
+        Ok(Some(Arc::new(ticket.again())))
+    }
+
+    /// Whether an execution that takes up another again can have its `input`: each item of
+    /// a batch is what a start was given.
+    ///
+    /// # Errors
+    /// `invalid` with every place where it cannot.
+    pub(crate) fn check_again(&self, input: &Value) -> Result<()> {
+        let gathers = self.compiled.flow.as_ref().is_some_and(Flow::gathers);
+        match input.get("items").and_then(Value::as_array).filter(|_| gathers) {
+            Some(items) => items.iter().try_for_each(|item| self.check(item)),
+            None => self.check(input),
+        }
     }
 
     /// Whether the bot can be started with `input`.
@@ -97,16 +145,15 @@ impl Versions {
         Ok(Ready { version, plan: compiled.plan.clone(), compiled })
     }
 
-    /// The labels that the executions of a version ask for, as they are stored. Read from
-    /// the database only where the version was not asked for lately: this is called within
-    /// transactions.
+    /// What never changes about a version. Read from the database only where the version
+    /// was not asked for lately: this is called within transactions.
     ///
     /// # Errors
     /// Those of [`Versions::get`].
-    pub(crate) async fn runs_on(&self, workspace: WorkspaceId, id: VersionId) -> Result<String> {
+    pub(crate) async fn compiled(&self, workspace: WorkspaceId, id: VersionId) -> Result<Arc<Compiled>> {
         match self.cache.get(&(workspace, id)).await {
-            Some(compiled) => Ok(compiled.runs_on.clone()),
-            None => Ok(self.get(workspace, id).await?.runs_on().to_owned()),
+            Some(compiled) => Ok(compiled),
+            None => Ok(self.get(workspace, id).await?.compiled),
         }
     }
 }

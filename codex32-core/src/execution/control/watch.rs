@@ -7,7 +7,7 @@ use super::{Executor, Inner, view};
 use crate::error::{Code, Error, Result};
 use crate::execution::entry::{Entry, Event};
 use crate::execution::store::{Ended, ended_row};
-use crate::execution::types::{Execution, Start, StepState, WatchItem};
+use crate::execution::types::{Execution, Passed, Start, StepState, WatchItem};
 use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::entity::executions;
 use futures::Stream;
@@ -160,8 +160,12 @@ impl Executor {
     ///
     /// # Errors
     /// Those of [`Executor::start`]. Where it is not finished within `timeout`, it is
-    /// given as it stands.
-    pub async fn run_to_end(&self, start: Start, timeout: Duration) -> Result<(Execution, Vec<StepState>)> {
+    /// given as it stands. Also tells what a rule of the bot's `flow` made of the start.
+    pub async fn run_to_end(
+        &self,
+        start: Start,
+        timeout: Duration,
+    ) -> Result<(Execution, Vec<StepState>, Option<Passed>)> {
         let workspace = start.workspace;
         let until = tokio::time::Instant::now() + timeout;
         let id = ExecutionId::at(self.inner.clock.now());
@@ -173,8 +177,9 @@ impl Executor {
             && let Some(end) = news.end.clone()
         {
             drop(news);
-            return Ok(Arc::try_unwrap(end)
-                .map_or_else(|end| (end.execution.clone(), end.steps.clone()), |end| (end.execution, end.steps)));
+            let (execution, steps) = Arc::try_unwrap(end)
+                .map_or_else(|end| (end.execution.clone(), end.steps.clone()), |end| (end.execution, end.steps));
+            return Ok((execution, steps, started.passed));
         }
         let mut id = started.id;
         let execution = loop {
@@ -189,7 +194,7 @@ impl Executor {
         };
         drop(held);
         let steps = self.steps(workspace, execution.id).await?;
-        Ok((execution, steps))
+        Ok((execution, steps, started.passed))
     }
 
     async fn over(

@@ -76,6 +76,7 @@ impl Executor {
     async fn tend_once(&self) -> Result<()> {
         let store = &self.inner.store;
         store.forget_lost().await?;
+        store.forget_flow().await?;
         let ready = store.ready_by_labels().await?;
         let mut unplaced = 0;
         if !ready.is_empty() {

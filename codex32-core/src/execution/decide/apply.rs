@@ -83,7 +83,8 @@ impl State {
     }
 
     fn open_root(&mut self) {
-        if self.copies_left == 0 && self.root.is_none() {
+        // What a held execution takes over is there before it is started.
+        if self.started && self.copies_left == 0 && self.root.is_none() {
             let block = self.plan.root();
             self.root = Some(self.open_block(None, 0, String::new(), block, Vec::new()));
         }

@@ -93,7 +93,8 @@ impl<'e> Replay<'e> {
     fn is_seen(&self, event: &Event) -> Option<bool> {
         let state = &self.state;
         Some(match event {
-            Event::Started { .. }
+            Event::Held { .. }
+            | Event::Started { .. }
             | Event::CancelRequested { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }

@@ -74,6 +74,11 @@ async fn start(
     let at = DateTime::from_timestamp_millis(now).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true);
     let trigger: Value = serde_json::from_str(&row.trigger).unwrap_or_default();
     let caller = format!("bot:{}", row.bot_name);
+    let trigger = json!({
+        "type": "call", "at": at, "bot": row.bot_name, "execution": row.id,
+        "depth": crate::trigger::depth_of(&trigger),
+    });
+    let ticket = loaded.ticket(&input, &trigger)?;
     Ok(New {
         id: ExecutionId::at(now),
         at: now,
@@ -85,10 +90,7 @@ async fn start(
             deployment: target.deployment,
             environment: row.environment.clone(),
             input,
-            trigger: json!({
-                "type": "call", "at": at, "bot": row.bot_name, "execution": row.id,
-                "depth": crate::trigger::depth_of(&trigger),
-            }),
+            trigger,
             idempotency_key: Some(format!("{}:{}", work.idempotency_key, work.attempt)),
             parent: Some((ExecutionId(row.id), work.path.clone())),
             caller,
@@ -100,5 +102,7 @@ async fn start(
         first: Vec::new(),
         lease: None,
         runs_on: loaded.runs_on().to_owned(),
+        priority: ticket.as_ref().map_or(0, |ticket| ticket.priority),
+        ticket,
     })
 }

@@ -5,7 +5,7 @@ use super::{Driver, Exit};
 use crate::error::{Code, Error, Result};
 use crate::execution::control::Inner;
 use crate::execution::decide::{About, Fact, State};
-use crate::execution::entry::Failure;
+use crate::execution::entry::{Event, Failure};
 use crate::execution::ports::LoadedVersion;
 use crate::execution::types::Status;
 use crate::expr::Scope;
@@ -48,8 +48,9 @@ async fn try_load(inner: Arc<Inner>, row: &executions::Model, bell: Arc<Notify>)
     let entries = inner.store.whole_journal(id).await?;
     let lines = inner.store.last_line(id).await?;
     let seq = entries.last().map_or(0, |entry| entry.seq).max(lines.seq);
+    let held = entries.first().is_some_and(|entry| matches!(entry.event, Event::Held { .. }));
     let state = State::fold(ready.plan.clone(), about(row, ready.version.number)?, entries);
-    if !state.is_started() {
+    if !state.is_started() && !held {
         return Err(Error::internal(format!("the execution {id} has no journal")));
     }
     let dispatch = state.in_flight();

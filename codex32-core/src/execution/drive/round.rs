@@ -5,7 +5,7 @@ use super::{Driver, Exit};
 use crate::clock::Millis;
 use crate::execution::decide::{Command, Effect, Fact, Finish, Work};
 use crate::execution::entry::Event;
-use crate::execution::store::{Asked, Commit, Ended, EventWait};
+use crate::execution::store::{Asked, Commit, Ended, EventWait, Whose};
 use crate::execution::types::Status;
 use crate::expr::Scope;
 use crate::id::{ExecutionId, WorkspaceId};
@@ -29,6 +29,10 @@ impl Driver {
         let mut facts = news.facts;
         if facts.iter().any(|fact| matches!(fact, Fact::Migrate { .. })) {
             self.migrate(now, &mut facts, &mut commit).await;
+        }
+        if !self.state.is_started() {
+            // It was held until now.
+            self.append(now, Event::Started { copied: 0 }, &mut commit);
         }
         facts.sort_by_key(|fact| matches!(fact, Fact::Continued { .. }));
         for fact in facts {
@@ -183,7 +187,8 @@ pub(super) fn ended(row: &crate::storage::entity::executions::Model, at: Millis,
         "caller": row.caller, "parent": row.parent_id, "retry_of": row.retry_of, "created_at": row.created_at,
     });
     let parent = row.parent_id.filter(|_| row.parent_waits).map(ExecutionId);
-    Ended { status: finish.status, at, output: finish.output, error: finish.error, about, parent }
+    let flow = Whose::of(row);
+    Ended { status: finish.status, at, output: finish.output, error: finish.error, about, parent, flow }
 }
 
 fn note(effects: &[Effect], commit: &mut Commit) {

@@ -26,8 +26,8 @@ pub(super) struct News {
 impl Driver {
     /// Drives the execution until it is over, waits, or is someone else's. `permit` is its
     /// place among the drivers.
-    pub(crate) async fn run(mut self, permit: OwnedSemaphorePermit) -> Exit {
-        self.permit = Some(permit);
+    pub(crate) async fn run(mut self, permit: Option<OwnedSemaphorePermit>) -> Exit {
+        self.permit = permit;
         let span = tracing::info_span!(
             "execution",
             execution = %self.row.id,

@@ -92,6 +92,9 @@ async fn next(inner: &Arc<Inner>, row: &executions::Model, input: Value) -> Resu
         first: Vec::new(),
         lease: None,
         runs_on: ready.runs_on().to_owned(),
+        priority: row.priority,
+        // It is let in by what the one before it holds.
+        ticket: None,
     })
 }
 

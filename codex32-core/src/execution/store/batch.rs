@@ -3,6 +3,7 @@
 use super::super::types::Started;
 use super::commit::{Commit, finish};
 use super::fence::{append, fence};
+use super::flow::{self, Entered, Whose};
 use super::start::{self, New};
 use super::{ROWS, row};
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::execution::entry::Event;
 use crate::storage::entity::{execution_logs, executions, journal, signals};
 use crate::storage::{Db, Tx, insert_all};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -61,17 +62,21 @@ async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<
     if writes.iter().all(Write::only_adds) && writes.iter().map(Write::entries).sum::<usize>() <= ROWS {
         return added(db, writes).await;
     }
+    let flowing = db.clone();
     db.append(move |tx| {
         Box::pin(async move {
+            flow::hold(&flowing, tx, &writes.iter().flat_map(Write::whose).collect()).await?;
             let mut batch = Batch { tx, clock: &*clock, entries: Vec::new(), lines: Vec::new(), told: Vec::new() };
-            let started = batch.start(&writes).await?;
+            let mut started = batch.start(&writes).await?;
+            batch.enter(&writes, &mut started).await?;
             let held = batch.commit(&writes).await?;
             batch.finish().await?;
             let mut answers = Vec::with_capacity(writes.len());
             for write in &writes {
                 answers.push(match write {
                     Write::Start(new) => match started.get(&new.id.0) {
-                        Some(Start::Stored) => Ok(Written::Started(Started { id: new.id, existing: false })),
+                        Some(Start::Stored) => Ok(Written::Started(Started::plain(new.id, false))),
+                        Some(Start::Entered(started)) => Ok(Written::Started(*started)),
                         Some(Start::Refused(error)) => Err(error.clone()),
                         None => start::existing(tx, &new.start).await.map(Written::Started),
                     },
@@ -111,6 +116,17 @@ impl Write {
     fn entries(&self) -> usize {
         self.commit().map_or(0, |commit| commit.entries.len())
     }
+
+    /// The bots whose rules it concerns.
+    fn whose(&self) -> BTreeSet<Whose> {
+        match self {
+            Write::Start(new) => Whose::of_new(new).into_iter().collect(),
+            Write::Commit(commit) => {
+                let left = commit.ended.iter().filter_map(|ended| ended.flow.clone());
+                commit.children.iter().filter_map(Whose::of_new).chain(left).collect()
+            }
+        }
+    }
 }
 
 impl Written {
@@ -122,6 +138,8 @@ impl Written {
 /// How a start went; absent where there was an execution of its idempotency key.
 enum Start {
     Stored,
+    /// The rules of its bot have seen it.
+    Entered(Started),
     Refused(Error),
 }
 
@@ -163,7 +181,7 @@ impl Batch<'_> {
         let news = || writes.iter().filter_map(|write| if let Write::Start(new) = write { Some(new) } else { None });
         let mut done = HashMap::new();
         let mut rows = Vec::new();
-        for new in news() {
+        for new in news().filter(|new| new.ticket.is_none()) {
             match start::check(new) {
                 Ok(()) => rows.push(start::execution_row(new)?),
                 Err(error) => drop(done.insert(new.id.0, Start::Refused(error))),
@@ -176,10 +194,33 @@ impl Batch<'_> {
             }
         }
         for new in news().filter(|new| matches!(done.get(&new.id.0), Some(Start::Stored))) {
-            self.entries.extend(start::first_entries(new)?);
+            self.entries.extend(start::journal_rows(new, None)?);
             self.told.push(start::announcement(new));
         }
         Ok(done)
+    }
+
+    /// Brings those starts before the rules of their bots that have any, one by one.
+    async fn enter(&mut self, writes: &[Write], done: &mut HashMap<Uuid, Start>) -> Result<()> {
+        for write in writes {
+            let Write::Start(new) = write else { continue };
+            let Some(ticket) = &new.ticket else { continue };
+            if let Err(error) = start::check(new) {
+                done.insert(new.id.0, Start::Refused(error));
+                continue;
+            }
+            let start = match flow::enter(self.tx, new, ticket).await? {
+                Entered::Stored { started, entries, told } => {
+                    self.entries.extend(entries);
+                    self.told.push(told);
+                    Start::Entered(started)
+                }
+                Entered::Went(started) => Start::Entered(started),
+                Entered::Refused(error) => Start::Refused(error),
+            };
+            done.insert(new.id.0, start);
+        }
+        Ok(())
     }
 
     /// Writes the rounds whose drivers still hold their executions; gives which those are.
@@ -199,6 +240,11 @@ impl Batch<'_> {
             }
             self.lines.extend(commit.lines.iter().map(|line| row::line_row(commit.workspace, commit.id, line)));
             self.told.extend(finish(self.tx, self.clock, commit).await?);
+        }
+        for commit in commits.iter().filter(|commit| held.contains(&commit.id.0)) {
+            if let Some(whose) = commit.ended.as_ref().and_then(|ended| ended.flow.as_ref()) {
+                flow::leave(self.tx, self.clock.now(), whose, commit.id.0).await?;
+            }
         }
         let over = commits.iter().filter(|c| c.ended.is_some() && held.contains(&c.id.0)).map(|c| c.id.0);
         let over: Vec<Uuid> = over.collect();

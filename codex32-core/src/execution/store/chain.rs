@@ -3,8 +3,8 @@
 
 use super::super::decide::Fact;
 use super::commit::{Commit, Ended};
-use super::signals;
 use super::start::{New, insert_untold};
+use super::{flow, signals};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::event::Announcement;
@@ -47,6 +47,14 @@ pub(super) async fn go_on(
         .filter(Column::Id.eq(commit.id.0))
         .exec(tx)
         .await?;
+    if let Some(whose) = &ended.flow {
+        flow::pass_on(tx, clock.now(), whose, commit.id.0, next.id.0).await?;
+        executions::Entity::update_many()
+            .col_expr(Column::Flow, Expr::value(true))
+            .filter(Column::Id.eq(next.id.0))
+            .exec(tx)
+            .await?;
+    }
     if let Some(parent) = ended.parent {
         let fact = Fact::ChildContinued { id: commit.id, next: next.id };
         signals::post_along(tx, clock.now(), commit.workspace, parent, &fact).await?;

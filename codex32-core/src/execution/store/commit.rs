@@ -5,6 +5,7 @@ use super::super::decide::Fact;
 use super::super::entry::{Event, Failure, Shared};
 use super::super::types::{Line, Status};
 use super::batch::{Write, Written};
+use super::flow::Whose;
 use super::start::{New, insert_untold};
 use super::waits::EventWait;
 use super::{Store, approvals, chain, signals, waits};
@@ -74,6 +75,8 @@ pub(crate) struct Ended {
     pub(crate) about: Value,
     /// The parent that waits for it.
     pub(crate) parent: Option<ExecutionId>,
+    /// Whose rules have it among theirs.
+    pub(crate) flow: Option<Whose>,
 }
 
 impl Commit {

@@ -37,18 +37,6 @@ pub(crate) struct Parked {
 }
 
 impl Store {
-    /// Like [`Store::claim`], without a write where nothing is ready.
-    pub(crate) async fn claim_if_any(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
-        let ready = ready(fits(&self.labels))
-            .select_only()
-            .column(executions::Column::Id)
-            .limit(1)
-            .into_tuple::<Uuid>()
-            .one(self.db.read())
-            .await?;
-        if ready.is_none() { Ok(Vec::new()) } else { self.claim(owner, until, limit).await }
-    }
-
     /// What `owner` holds the lease of, with the fencing token.
     pub(crate) async fn held(&self, owner: Uuid) -> Result<Vec<(ExecutionId, i64)>> {
         let held: Vec<(Uuid, i64)> = executions::Entity::find()
@@ -61,37 +49,52 @@ impl Store {
         Ok(held.into_iter().map(|(id, token)| (ExecutionId(id), token)).collect())
     }
 
-    /// Takes up to `limit` executions that are ready, oldest first.
-    pub(crate) async fn claim(&self, owner: Uuid, until: Millis, limit: u64) -> Result<Vec<Claimed>> {
+    /// Takes up to `limit` executions that are ready, as many of each of `workspaces` as
+    /// there are to be had in turns; in each by priority, then age.
+    pub(crate) async fn claim(
+        &self,
+        owner: Uuid,
+        until: Millis,
+        limit: u64,
+        workspaces: Vec<Uuid>,
+    ) -> Result<Vec<Claimed>> {
         let now = self.clock.now();
         let fits = fits(&self.labels);
         self.write("claim", move |tx| {
             Box::pin(async move {
-                let mut ready = ready(fits).order_by_asc(executions::Column::Id).limit(limit);
-                if tx.get_database_backend() == DbBackend::Postgres {
-                    ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+                let (mut claimed, mut open) = (Vec::new(), workspaces);
+                // Who has less than its share leaves the rest to the others.
+                while !open.is_empty() {
+                    let mut more = Vec::new();
+                    let count = open.len();
+                    for (place, workspace) in open.into_iter().enumerate() {
+                        let left = limit.saturating_sub(u64::try_from(claimed.len()).unwrap_or(limit));
+                        let share = left.div_ceil(u64::try_from(count - place).unwrap_or(1));
+                        if share == 0 {
+                            return Ok(claimed);
+                        }
+                        let rows = take(tx, next(fits.clone(), workspace, share), owner, until, now).await?;
+                        if u64::try_from(rows.len()).is_ok_and(|rows| rows == share) {
+                            more.push(workspace);
+                        }
+                        claimed.extend(rows);
+                    }
+                    open = more;
                 }
-                let mut rows = ready.all(tx).await?;
-                let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-                if ids.is_empty() {
-                    return Ok(Vec::new());
-                }
-                let started = Expr::col(executions::Column::StartedAt).if_null(now);
-                executions::Entity::update_many()
-                    .col_expr(executions::Column::Status, Expr::value(Status::Running.as_str()))
-                    .col_expr(executions::Column::StartedAt, started)
-                    .col_expr(executions::Column::LeaseOwner, Expr::value(owner))
-                    .col_expr(executions::Column::LeaseUntil, Expr::value(until))
-                    .col_expr(executions::Column::LeaseToken, Expr::col(executions::Column::LeaseToken).add(1))
-                    .filter(executions::Column::Id.is_in(ids.clone()))
-                    .exec(tx)
-                    .await?;
-                timers::Entity::delete_many().filter(timers::Column::ExecutionId.is_in(ids)).exec(tx).await?;
-                for row in &mut rows {
-                    row.lease_token += 1;
-                    row.started_at.get_or_insert(now);
-                }
-                Ok(rows.into_iter().map(|row| Claimed { row }).collect())
+                Ok(claimed)
+            })
+        })
+        .await
+    }
+
+    /// Takes those of `ids` that are ready, whatever they ask for: they are only to end.
+    pub(crate) async fn claim_to_end(&self, owner: Uuid, until: Millis, ids: Vec<ExecutionId>) -> Result<Vec<Claimed>> {
+        let now = self.clock.now();
+        self.write("claim", move |tx| {
+            Box::pin(async move {
+                let ids = ids.into_iter().map(|id| id.0);
+                let ready = executions::Entity::find().filter(executions::Column::Id.is_in(ids)).filter(queued());
+                take(tx, ready, owner, until, now).await
             })
         })
         .await
@@ -207,8 +210,51 @@ pub(super) fn queued() -> Expr {
     Expr::col((executions::Entity, executions::Column::Status)).eq(Expr::Constant(Status::Queued.as_str().into()))
 }
 
-fn ready(fits: Expr) -> Select<executions::Entity> {
+pub(super) fn ready(fits: Expr) -> Select<executions::Entity> {
     executions::Entity::find().filter(queued()).filter(fits)
+}
+
+/// What comes next in a workspace.
+fn next(fits: Expr, workspace: Uuid, limit: u64) -> Select<executions::Entity> {
+    ready(fits)
+        .filter(executions::Column::WorkspaceId.eq(workspace))
+        .order_by_desc(executions::Column::Priority)
+        .order_by_asc(executions::Column::Id)
+        .limit(limit)
+}
+
+/// Has `owner` drive those that `ready` finds, but for those that another takes.
+async fn take(
+    tx: &Tx,
+    mut ready: Select<executions::Entity>,
+    owner: Uuid,
+    until: Millis,
+    now: Millis,
+) -> Result<Vec<Claimed>> {
+    use executions::Column;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        ready = ready.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
+    }
+    let mut rows = ready.all(tx).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    executions::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Running.as_str()))
+        .col_expr(Column::StartedAt, Expr::col(Column::StartedAt).if_null(now))
+        .col_expr(Column::LeaseOwner, Expr::value(owner))
+        .col_expr(Column::LeaseUntil, Expr::value(until))
+        .col_expr(Column::LeaseToken, Expr::col(Column::LeaseToken).add(1))
+        .filter(Column::Id.is_in(ids.clone()))
+        .exec(tx)
+        .await?;
+    timers::Entity::delete_many().filter(timers::Column::ExecutionId.is_in(ids)).exec(tx).await?;
+    for row in &mut rows {
+        row.lease_token += 1;
+        row.started_at.get_or_insert(now);
+    }
+    Ok(rows.into_iter().map(|row| Claimed { row }).collect())
 }
 
 fn held_by(owner: Uuid) -> Condition {
@@ -255,7 +301,7 @@ mod tests {
         let others =
             driven().add(executions::Column::LeaseOwner.is_not_null()).add(executions::Column::LeaseOwner.ne(owner));
         let queries = [
-            (ready(fits(&[])).order_by_asc(executions::Column::Id).limit(8), "executions_queued"),
+            (next(fits(&[]), owner, 8), "executions_queued"),
             (ready(fits(&["gpu".to_owned()])).limit(1), "executions_queued"),
             (executions::Entity::find().filter(held_by(owner)), "executions_leased"),
             (executions::Entity::find().filter(others), "executions_leased"),

@@ -1,13 +1,14 @@
 //! Removing executions for good, a few in a transaction.
 
 use super::super::types::Status;
-use super::{Store, row};
+use super::{Store, flow, row};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::execution::types::Execution;
 use crate::id::{BotId, ExecutionId, WorkspaceId};
 use crate::storage::entity::{
-    approval_tokens, approvals, event_waits, execution_logs, executions, journal, signals, timers, webhook_replies,
+    approval_tokens, approvals, event_waits, execution_logs, executions, flow_items, flow_tickets, journal, signals,
+    timers, webhook_replies,
 };
 use crate::storage::{Db, Tx};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -146,6 +147,10 @@ async fn remove(tx: &Tx, ids: Vec<Uuid>, finished: bool) -> Result<u64> {
         )*};
     }
     forget!(journal, execution_logs, approvals, approval_tokens, event_waits, signals, timers, webhook_replies);
+    if !finished {
+        // Of one that is over nothing is left there.
+        forget!(flow_tickets, flow_items);
+    }
     Ok(gone)
 }
 
@@ -172,7 +177,7 @@ pub(crate) async fn purge(db: &Db, workspace: WorkspaceId, bot: BotId) -> Result
             })
             .await?;
         if gone == 0 {
-            return Ok(());
+            return db.append(move |tx| Box::pin(async move { flow::purge(tx, workspace, bot).await })).await;
         }
     }
 }

@@ -116,6 +116,10 @@ pub(super) async fn post(tx: &Tx, now: Millis, workspace: WorkspaceId, id: Execu
             Condition::all().add(status.eq(Status::Paused.as_str())).add(executions::Column::LeaseOwner.is_null());
         sleeping = sleeping.add(paused);
     }
+    if matches!(fact, Fact::Cancel { .. }) {
+        // It ends without a place; the rest of what is sent to it waits until it begins.
+        sleeping = sleeping.add(status.eq(Status::Held.as_str()));
+    }
     let woken = CaseStatement::new().case(sleeping, Status::Queued.as_str()).finally(Expr::col(status));
     let finished = [Status::Succeeded, Status::Failed, Status::Cancelled].map(Status::as_str);
     let done = executions::Entity::update_many()

@@ -1,8 +1,10 @@
 //! A new execution: its row, its first entries, and the word about it, in one transaction.
 
 use super::super::entry::{Entry, Event};
+use super::super::flow::Ticket;
 use super::super::types::{Start, Started, Status};
 use super::batch::{Write, Written};
+use super::flow::{self, Entered};
 use super::{ROWS, Store, row};
 use crate::clock::{Clock, Millis};
 use crate::error::{Code, Error, Result};
@@ -51,6 +53,10 @@ pub(crate) struct New {
     pub(crate) lease: Option<Lease>,
     /// The labels that it asks for, as they are stored.
     pub(crate) runs_on: String,
+    /// Of what is ready in a workspace, the higher is taken first.
+    pub(crate) priority: i32,
+    /// What the rules of its bot say of it, where there are any.
+    pub(crate) ticket: Option<Arc<Ticket>>,
 }
 
 impl New {
@@ -62,6 +68,13 @@ impl New {
         let then = self.copied.iter().chain(&self.first).cloned();
         let events = std::iter::once(Event::Started { copied }).chain(then);
         (1_i64..).zip(events).map(|(seq, event)| Entry { seq, at: self.at, event })
+    }
+
+    /// Its journal while `rule` keeps it from beginning.
+    pub(crate) fn held_entries(&self, rule: &str) -> Vec<Entry> {
+        let held = std::iter::once(Event::Held { rule: rule.to_owned() });
+        let events = held.chain(self.copied.iter().cloned());
+        (1_i64..).zip(events).map(|(seq, event)| Entry { seq, at: self.at, event }).collect()
     }
 
     /// Its row, as it is stored.
@@ -83,22 +96,39 @@ impl Store {
 /// Stores `new`, or finds the execution that its idempotency key has started before.
 pub(crate) async fn insert(tx: &Tx, clock: &dyn Clock, new: &New) -> Result<Started> {
     let (started, told) = insert_untold(tx, new).await?;
-    Bus::announce_in(tx, clock, told.into_iter().collect()).await?;
+    Bus::announce_in(tx, clock, told).await?;
     Ok(started)
 }
 
-/// The same, with the word about it left to the caller.
-pub(super) async fn insert_untold(tx: &Tx, new: &New) -> Result<(Started, Option<Announcement>)> {
+/// The same, with the word about it left to the caller. Where the rules of its bot do not
+/// let it be an execution of its own, a call, which waits for one, has one that is over.
+pub(super) async fn insert_untold(tx: &Tx, new: &New) -> Result<(Started, Vec<Announcement>)> {
     check(new)?;
+    if let Some(ticket) = &new.ticket {
+        return match flow::enter(tx, new, ticket).await? {
+            Entered::Stored { started, entries, told } => {
+                write_entries(tx, &entries).await?;
+                Ok((started, vec![told]))
+            }
+            Entered::Went(started) if new.start.parent.is_none() => Ok((started, Vec::new())),
+            Entered::Went(started) => flow::stillborn(tx, new, &Entered::elsewhere(started)).await,
+            Entered::Refused(error) => flow::stillborn(tx, new, &error).await,
+        };
+    }
     let inserted =
         executions::Entity::insert(execution_row(new)?).on_conflict(once()).exec_without_returning(tx).await?;
     if inserted == 0 {
-        return Ok((existing(tx, &new.start).await?, None));
+        return Ok((existing(tx, &new.start).await?, Vec::new()));
     }
-    for rows in first_entries(new)?.chunks(ROWS) {
+    write_entries(tx, &journal_rows(new, None)?).await?;
+    Ok((Started::plain(new.id, false), vec![announcement(new)]))
+}
+
+async fn write_entries(tx: &Tx, entries: &[journal::ActiveModel]) -> Result<()> {
+    for rows in entries.chunks(ROWS) {
         journal::Entity::insert_many(rows.to_vec()).exec_without_returning(tx).await?;
     }
-    Ok((Started { id: new.id, existing: false }, Some(announcement(new))))
+    Ok(())
 }
 
 /// Whether `new` may be stored at all.
@@ -116,9 +146,13 @@ pub(super) fn once() -> OnConflict {
     OnConflict::columns(key).do_nothing().to_owned()
 }
 
-/// The journal of `new` at its start.
-pub(super) fn first_entries(new: &New) -> Result<Vec<journal::ActiveModel>> {
-    new.entries().map(|e| row::journal_row(new.start.workspace, new.id, e.seq, e.at, &e.event)).collect()
+/// The journal of `new` at its start; `held` where it cannot begin yet.
+pub(super) fn journal_rows(new: &New, held: Option<Vec<Entry>>) -> Result<Vec<journal::ActiveModel>> {
+    let row = |e: Entry| row::journal_row(new.start.workspace, new.id, e.seq, e.at, &e.event);
+    match held {
+        Some(entries) => entries.into_iter().map(row).collect(),
+        None => new.entries().map(row).collect(),
+    }
 }
 
 /// What the workspace is told of `new`.
@@ -137,7 +171,13 @@ pub(super) fn announcement(new: &New) -> Announcement {
 }
 
 pub(super) async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
-    let id = executions::Entity::find()
+    let id = find_existing(tx, start).await?.ok_or_else(|| Error::conflict("the execution exists already"))?;
+    Ok(Started::plain(ExecutionId(id), true))
+}
+
+/// The execution that the same idempotency key has started.
+pub(super) async fn find_existing(tx: &Tx, start: &Start) -> Result<Option<Uuid>> {
+    Ok(executions::Entity::find()
         .select_only()
         .column(executions::Column::Id)
         .filter(executions::Column::WorkspaceId.eq(start.workspace.0))
@@ -145,9 +185,7 @@ pub(super) async fn existing(tx: &Tx, start: &Start) -> Result<Started> {
         .filter(executions::Column::IdempotencyKey.eq(start.idempotency_key.clone()))
         .into_tuple::<Uuid>()
         .one(tx)
-        .await?
-        .ok_or_else(|| Error::conflict("the execution exists already"))?;
-    Ok(Started { id: ExecutionId(id), existing: true })
+        .await?)
 }
 
 pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
@@ -184,5 +222,7 @@ pub(super) fn execution_row(new: &New) -> Result<executions::ActiveModel> {
         lease_token: Set(if driven { FIRST_TOKEN } else { 0 }),
         lease_until: Set(new.lease.map(|lease| lease.until)),
         runs_on: Set(new.runs_on.clone()),
+        priority: Set(new.priority),
+        flow: Set(false),
     })
 }

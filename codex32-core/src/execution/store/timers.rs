@@ -1,7 +1,7 @@
 //! Executions that go on by themselves.
 
 use super::super::types::Status;
-use super::Store;
+use super::{Store, flow};
 use crate::clock::Millis;
 use crate::error::Result;
 use crate::storage::entity::{executions, timers};
@@ -13,14 +13,15 @@ use uuid::Uuid;
 const BATCH: u64 = 500;
 
 impl Store {
-    /// Makes the executions ready whose time has come. Returns how many, at most a batch.
-    pub(crate) async fn fire(&self) -> Result<u64> {
+    /// Makes the executions ready whose time has come, at most a batch. Returns how many, and
+    /// those among them that flow control has to look at.
+    pub(crate) async fn fire(&self) -> Result<(u64, Vec<Uuid>)> {
         let now = self.clock.now();
         self.write("fire", move |tx| {
             Box::pin(async move {
                 let mut due = timers::Entity::find()
                     .select_only()
-                    .column(timers::Column::ExecutionId)
+                    .columns([timers::Column::ExecutionId, timers::Column::Path])
                     .filter(timers::Column::Due.lte(now))
                     .order_by_asc(timers::Column::Due)
                     .limit(BATCH);
@@ -28,9 +29,13 @@ impl Store {
                     // Several nodes wake at the same moment: each takes what no other has taken.
                     due = due.lock_with_behavior(LockType::Update, LockBehavior::SkipLocked);
                 }
-                let ids: Vec<Uuid> = due.into_tuple().all(tx).await?;
+                let due: Vec<(Uuid, String)> = due.into_tuple().all(tx).await?;
+                let count = u64::try_from(due.len()).unwrap_or(BATCH);
+                let (flow, due): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, path)| path == flow::TIMER);
+                let flow = flow.into_iter().map(|(id, _)| id).collect();
+                let ids: Vec<Uuid> = due.into_iter().map(|(id, _)| id).collect();
                 if ids.is_empty() {
-                    return Ok(0);
+                    return Ok((count, flow));
                 }
                 timers::Entity::delete_many()
                     .filter(timers::Column::ExecutionId.is_in(ids.clone()))
@@ -44,7 +49,7 @@ impl Store {
                     .filter(executions::Column::Status.eq(Status::Waiting.as_str()))
                     .exec(tx)
                     .await?;
-                Ok(u64::try_from(ids.len()).unwrap_or(BATCH))
+                Ok((count, flow))
             })
         })
         .await

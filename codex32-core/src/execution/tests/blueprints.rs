@@ -18,6 +18,7 @@ pub(crate) fn bot(steps: Vec<Step>) -> Blueprint {
         dependencies: Dependencies::default(),
         limits: Limits::default(),
         runs_on: Vec::new(),
+        flow: Default::default(),
         timeout: None,
         retention: Retention::default(),
         restart: Restart::Never,

@@ -17,10 +17,17 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Ends the world at a write: from then on nothing is written any more.
-struct Crash {
-    passed: AtomicUsize,
+pub(super) struct Crash {
+    pub(super) passed: AtomicUsize,
     at: usize,
-    happened: CancellationToken,
+    pub(super) happened: CancellationToken,
+}
+
+impl Crash {
+    /// After so many places that were passed.
+    pub(super) fn new(at: usize) -> Arc<Crash> {
+        Arc::new(Crash { passed: AtomicUsize::new(0), at, happened: CancellationToken::new() })
+    }
 }
 
 #[async_trait::async_trait]
@@ -50,7 +57,7 @@ pub(super) struct Summary {
 /// One process: until the execution is over (with its summary) or the crash. Gives the
 /// number of places where it could have crashed.
 fn live(world: &World, url: &str, at: usize) -> (Option<Summary>, usize) {
-    let gate = Arc::new(Crash { passed: AtomicUsize::new(0), at, happened: CancellationToken::new() });
+    let gate = Crash::new(at);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let summary = runtime.block_on(async {
         tokio::select! {

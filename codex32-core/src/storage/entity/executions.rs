@@ -21,7 +21,7 @@ pub struct Model {
     pub deployment_id: Option<Uuid>,
     /// `dev`, `staging`, `prod`.
     pub environment: String,
-    /// `queued`, `running`, `waiting`, `paused`, `succeeded`, `failed`, `cancelled`.
+    /// `held`, `queued`, `running`, `waiting`, `paused`, `succeeded`, `failed`, `cancelled`.
     pub status: String,
     /// JSON.
     pub input: String,
@@ -67,6 +67,10 @@ pub struct Model {
     pub lease_until: Option<i64>,
     /// Labels that who drives it must have, each between commas; empty: anyone.
     pub runs_on: String,
+    /// Of what is ready in a workspace, the higher is taken first.
+    pub priority: i32,
+    /// Whether it has a row in `flow_tickets`, which ends with it.
+    pub flow: bool,
 }
 
 /// Relations are followed by hand.

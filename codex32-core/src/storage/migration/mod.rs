@@ -7,6 +7,7 @@ mod m04_kv;
 mod m06_chain;
 mod m07_workers;
 mod m08_active;
+mod m09_flow;
 mod m10_retention;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m06_chain::Migration),
             Box::new(m07_workers::Migration),
             Box::new(m08_active::Migration),
+            Box::new(m09_flow::Migration),
             Box::new(m10_retention::Migration),
         ]
     }

@@ -3,6 +3,7 @@ const SIGNS: Record<string, string> = {
   failed: '✗',
   cancelled: '⊘',
   running: '●',
+  held: '◌',
   queued: '○',
   waiting: '⏳',
   paused: '❚❚',
