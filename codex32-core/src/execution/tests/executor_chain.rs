@@ -59,7 +59,7 @@ async fn who_starts_it_and_waits_gets_the_end_of_the_chain() {
         let world = World::new();
         world.bot("b", counting(act("a", json!({"value": "{{ input.n }}"})), 3));
         let life = world.live(db).await;
-        let (end, steps) = life.executor.run_to_end(world.start("b", json!({"n": 1})), PATIENCE).await.unwrap();
+        let (end, steps, _) = life.executor.run_to_end(world.start("b", json!({"n": 1})), PATIENCE).await.unwrap();
         assert_eq!((end.output, end.continued_as), (Some(json!(3)), None));
         assert_eq!(steps[0].output, Some(json!(3)));
         life.stop().await;
