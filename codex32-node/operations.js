@@ -106,6 +106,10 @@ class Bots extends Group {
   validate(blueprint) {
     return this._door.call('bots.validate', { blueprint: blueprint })
   }
+  /** Show what a bot's rules of flow control count and hold back. */
+  flow(bot) {
+    return this._door.call('bots.flow', { bot: bot })
+  }
   /** Stop a bot: its triggers, and what runs of it. */
   stop(bot, options = {}) {
     return this._door.call('bots.stop', { bot: bot, ...options })

@@ -112,6 +112,10 @@ class Bots(Group):
         """Check a blueprint and store nothing."""
         return self._door.call("bots.validate", {"blueprint": blueprint})
 
+    def flow(self, bot):
+        """Show what a bot's rules of flow control count and hold back."""
+        return self._door.call("bots.flow", {"bot": bot})
+
     def stop(self, bot, *, environment=None):
         """Stop a bot: its triggers, and what runs of it."""
         return self._door.call("bots.stop", {"bot": bot, "environment": environment})

@@ -99,6 +99,12 @@ class BotDetail(TypedDict):
     blueprint: str
     files: List[str]
 
+class BotFlow(TypedDict):
+    """What the rules of a bot count and hold back."""
+    rules: List[str]
+    counts: List["FlowCount"]
+    executions: List["FlowTicket"]
+
 class BotInput(TypedDict):
     """A bot by name or id."""
     bot: str
@@ -345,6 +351,7 @@ class ExecutionDetail(TypedDict):
     finished_at: Optional[int]
     steps: List["StepState"]
     missing_labels: NotRequired[List[str]]
+    passed: NotRequired[Optional["Passed"]]
 
 class ExecutionInput(TypedDict):
     """An execution."""
@@ -407,6 +414,27 @@ class FigureSet(TypedDict):
 class FiguresInput(TypedDict):
     """Over which time."""
     hours: NotRequired[int]
+
+class FlowCount(TypedDict):
+    """What a rule of a bot's `flow` counts, for one key."""
+    environment: str
+    rule: str
+    key: Optional[str]
+    taken: int
+    room: Optional[int]
+    waiting: int
+    execution: Optional[str]
+    until: Optional[int]
+
+class FlowTicket(TypedDict):
+    """An execution before the rules of its bot's `flow`."""
+    environment: str
+    waits_for: Optional[str]
+    key: Optional[str]
+    priority: int
+    until: Optional[int]
+    deadline: Optional[int]
+    execution: str
 
 class ForkInput(TypedDict):
     """An execution, and what is to be different."""
@@ -672,6 +700,8 @@ class Paging(TypedDict):
     cursor: NotRequired[Optional[str]]
     limit: NotRequired[int]
 
+Passed = Literal["held", "skipped", "replaced", "debounced", "batched", "repeated"]
+
 Permission = Literal["bots.read", "executions.read", "triggers.read", "events.read", "incidents.read", "members.read", "workspace.read", "tokens.read", "tokens.write", "system.read", "executions.run", "executions.control", "triggers.write", "events.publish", "incidents.write", "builder.use", "bots.write", "bots.deploy", "bots.delete", "secrets.read", "connectors.use", "bots.purge", "secrets.write", "connections.write", "members.write", "audit.read", "workspace.admin", "workspaces.create", "system.admin"]
 
 class PlanItem(TypedDict):
@@ -835,7 +865,7 @@ class StateReport(TypedDict):
     store: str
     doctor: Any
 
-Status = Literal["queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
+Status = Literal["held", "queued", "running", "waiting", "paused", "succeeded", "failed", "cancelled"]
 
 class StepState(TypedDict):
     """A step of an execution, gathered from the journal."""
@@ -1078,6 +1108,9 @@ class Bots:
         ...
     def validate(self, blueprint: str) -> "Validation":
         """Check a blueprint and store nothing."""
+        ...
+    def flow(self, bot: str) -> "BotFlow":
+        """Show what a bot's rules of flow control count and hold back."""
         ...
     def stop(self, bot: str, *, environment: Optional[str] = ...) -> "Bot":
         """Stop a bot: its triggers, and what runs of it."""
@@ -1488,6 +1521,9 @@ class AsyncBots:
         ...
     def validate(self, blueprint: str) -> Awaitable["Validation"]:
         """Check a blueprint and store nothing."""
+        ...
+    def flow(self, bot: str) -> Awaitable["BotFlow"]:
+        """Show what a bot's rules of flow control count and hold back."""
         ...
     def stop(self, bot: str, *, environment: Optional[str] = ...) -> Awaitable["Bot"]:
         """Stop a bot: its triggers, and what runs of it."""

@@ -174,6 +174,16 @@ export interface BotDetail {
   files: Array<string>
 }
 
+/** What the rules of a bot count and hold back. */
+export interface BotFlow {
+  /** The rules of the latest version in plain words. */
+  rules: Array<string>
+  /** What they count, by environment, rule and key; the first 200. */
+  counts: Array<FlowCount>
+  /** Executions that hold a place or are held, those that hold one first; the first 200. */
+  executions: Array<FlowTicket>
+}
+
 /** A bot by name or id. */
 export interface BotInput {
   /** Name or id. */
@@ -598,6 +608,8 @@ export interface ExecutionDetail {
   steps: Array<StepState>
   /** Labels for want of which nobody drives it: no worker has them all. */
   missing_labels?: Array<string>
+  /** What a rule of the bot's `flow` made of the start that is answered. */
+  passed?: Passed | null
 }
 
 /** An execution. */
@@ -690,7 +702,7 @@ export interface FigureSet {
   succeeded: number
   /** Executions in the time that failed. */
   failed: number
-  /** Executions that are queued, running, waiting or paused now. */
+  /** Executions that are held, queued, running, waiting or paused now. */
   active: number
   /** Approvals that somebody must answer. */
   approvals: number
@@ -702,6 +714,44 @@ export interface FigureSet {
 export interface FiguresInput {
   /** The last so many hours, 1 to 720. */
   hours?: number
+}
+
+/** What a rule of a bot's `flow` counts, for one key. */
+export interface FlowCount {
+  /** `dev`, `staging`, `prod`. */
+  environment: string
+  /** `concurrency`, `rate`, `throttle`, `debounce`, `batch`, `singleton`, `idempotency`. */
+  rule: string
+  /** The value of its key, where it has one; of a long one its hash. */
+  key: string | null
+  /** Executions that hold a place; starts that are gathered. */
+  taken: number
+  /** How many there may be. */
+  room: number | null
+  /** Executions that are held until there is a place. */
+  waiting: number
+  /** The execution that it is about. */
+  execution: string | null
+  /** Of a pace: when all that was used up has come back; else when it is forgotten. UTC milliseconds. */
+  until: number | null
+}
+
+/** An execution before the rules of its bot's `flow`. */
+export interface FlowTicket {
+  /** `dev`, `staging`, `prod`. */
+  environment: string
+  /** The rule that holds it; none where it may go and holds a place. */
+  waits_for: string | null
+  /** The value of the rule's key. */
+  key: string | null
+  /** The higher goes first. */
+  priority: number
+  /** Until when it is held, where that is known, UTC milliseconds. */
+  until: number | null
+  /** When it is cancelled unless it has begun, UTC milliseconds. */
+  deadline: number | null
+  /** The execution. */
+  execution: string
 }
 
 /** An execution, and what is to be different. */
@@ -1144,6 +1194,9 @@ export interface Paging {
   limit?: number
 }
 
+/** What a rule of a bot's `flow` made of a start. */
+export type Passed = 'held' | 'skipped' | 'replaced' | 'debounced' | 'batched' | 'repeated'
+
 /** A permission: a noun and a verb. Every operation names the one that it needs. */
 export type Permission = 'bots.read' | 'executions.read' | 'triggers.read' | 'events.read' | 'incidents.read' | 'members.read' | 'workspace.read' | 'tokens.read' | 'tokens.write' | 'system.read' | 'executions.run' | 'executions.control' | 'triggers.write' | 'events.publish' | 'incidents.write' | 'builder.use' | 'bots.write' | 'bots.deploy' | 'bots.delete' | 'secrets.read' | 'connectors.use' | 'bots.purge' | 'secrets.write' | 'connections.write' | 'members.write' | 'audit.read' | 'workspace.admin' | 'workspaces.create' | 'system.admin'
 
@@ -1415,7 +1468,7 @@ export interface StateReport {
 }
 
 /** Where an execution stands. See `docs/execution.md` for the transitions. */
-export type Status = 'queued' | 'running' | 'waiting' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
+export type Status = 'held' | 'queued' | 'running' | 'waiting' | 'paused' | 'succeeded' | 'failed' | 'cancelled'
 
 /** A step of an execution, gathered from the journal. */
 export interface StepState {
@@ -1815,6 +1868,10 @@ export class BotsOperations {
   /** Check a blueprint and store nothing. */
   validate(blueprint: string): Promise<Validation> {
     return this.door.call('bots.validate', { blueprint: blueprint })
+  }
+  /** Show what a bot's rules of flow control count and hold back. */
+  flow(bot: string): Promise<BotFlow> {
+    return this.door.call('bots.flow', { bot: bot })
   }
   /** Stop a bot: its triggers, and what runs of it. */
   stop(bot: string, options?: { environment?: string | null }): Promise<Bot> {
