@@ -3,6 +3,7 @@
 
 use super::holders::Holder;
 use super::{Keeper, Whose};
+use crate::blueprint::Span;
 use crate::clock::Millis;
 use crate::error::{Code, Error, Result};
 use crate::event::Announcement;
@@ -105,7 +106,8 @@ impl Keeper<'_> {
         let turn = rule.pace.turn(slot.at, now);
         if turn.at > now {
             let Pace { limit, per } = rule.pace;
-            let message = format!("the bot is started more than {limit} times in {per} ms");
+            let per = Span(u64::try_from(per).unwrap_or(0));
+            let message = format!("the bot is started more than {limit} times in {per}");
             let again = u64::try_from(turn.at - now).unwrap_or(0);
             return Ok(Some(Error::new(Code::RateLimited, message).retry_after_ms(again)));
         }
