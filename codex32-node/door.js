@@ -12,11 +12,19 @@ class Door {
   constructor(native, start) {
     this.native = native
     this.pending = start
+    this.preparing = []
+  }
+
+  /** The engine is not started before `promise` is settled. */
+  before(promise) {
+    this.preparing.push(promise.catch(() => {}))
+    return promise
   }
 
   // Started at the first call, so that actions registered before it are known when
   // interrupted executions go on.
   async ready() {
+    if (this.preparing.length) await Promise.all(this.preparing.splice(0))
     if (this.pending === true) this.pending = this.native.start().then(decode)
     await this.pending
   }

@@ -4,6 +4,7 @@ const native = require('./codex32.node')
 const { Door, rethrow } = require('./door.js')
 const { Codex32Error, errorOf, toJson } = require('./errors.js')
 const { Operations } = require('./operations.js')
+const { Workflows } = require('./workflow.js')
 
 /** An engine in this process. */
 class Engine extends Operations {
@@ -36,6 +37,18 @@ class Engine extends Operations {
       throw errorOf(error.message)
     }
     return run
+  }
+
+  /**
+   * Makes a function a bot whose executions are durable. It is given a context and the
+   * input; what it does by `ctx.step`, `ctx.sleep`, `ctx.signal`, `ctx.event` and
+   * `ctx.child` is recorded, and answered from the journal when the function is run again
+   * after a wait or a crash. Gives the number of the bot's version.
+   */
+  workflow(name, options, handler) {
+    const [spec, run] = typeof options === 'function' ? [{}, options] : [options, handler]
+    this._workflows ??= new Workflows(this._door.native)
+    return this._door.before(this._workflows.register({ name, ...spec }, run))
   }
 
   /** Starts the background work now. */

@@ -41,6 +41,8 @@ pub enum Code {
     Unavailable,
     /// A bot, step or script ran and failed.
     Failed,
+    /// A native function did not do what it did before with the same results.
+    Nondeterministic,
     /// The engine cannot do this on this machine or in this build.
     Unsupported,
     /// A fault of the engine itself; the details are in its log, not here.
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, for documentation and tests.
-    pub const ALL: [Code; 15] = [
+    pub const ALL: [Code; 16] = [
         Code::Invalid,
         Code::Unauthenticated,
         Code::Forbidden,
@@ -63,6 +65,7 @@ impl Code {
         Code::Cancelled,
         Code::Unavailable,
         Code::Failed,
+        Code::Nondeterministic,
         Code::Unsupported,
         Code::Internal,
     ];
@@ -84,6 +87,7 @@ impl Code {
             Code::Cancelled => "cancelled",
             Code::Unavailable => "unavailable",
             Code::Failed => "failed",
+            Code::Nondeterministic => "nondeterministic",
             Code::Unsupported => "unsupported",
             Code::Internal => "internal",
         }
@@ -106,6 +110,7 @@ impl Code {
             Code::Cancelled => "Cancelled",
             Code::Unavailable => "Unavailable",
             Code::Failed => "Failed",
+            Code::Nondeterministic => "Not deterministic",
             Code::Unsupported => "Not supported here",
             Code::Internal => "Internal error",
         }
@@ -124,7 +129,7 @@ impl Code {
             Code::RateLimited => 429,
             Code::Busy => 503,
             Code::Timeout => 504,
-            Code::Cancelled => 409,
+            Code::Cancelled | Code::Nondeterministic => 409,
             Code::Unavailable => 502,
             Code::Failed => 424,
             Code::Unsupported => 501,

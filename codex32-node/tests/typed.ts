@@ -14,4 +14,14 @@ export async function names(path: string): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
+export async function workflows(engine: Engine): Promise<void> {
+  const version: number = await engine.workflow('order', { revision: '2' }, async (ctx, input) => {
+    const key: string = await ctx.step('charge', { retry: 3, timeout: 1000 }, (attempt) => attempt.idempotencyKey)
+    await ctx.sleep('rest', 1000)
+    const paid: boolean = await ctx.signal('paid')
+    return { key, paid, amount: input.amount, at: ctx.now() }
+  })
+  console.log(version)
+}
+
 export const far = connect('http://127.0.0.1:7832', { token: 'c32_x' })

@@ -3,14 +3,16 @@
 
 use crate::action;
 use crate::runtime::{handle, wait};
+use crate::workflow;
 use codex32_core::api::ValueStream;
 use codex32_core::api::door::{Door as Inner, Remote};
 use codex32_core::engine::{Config, Engine};
 use codex32_core::error::{Error, Result};
+use codex32_core::execution::Bridge;
 use futures::StreamExt;
 use pyo3::prelude::*;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Mutex;
 
 /// What a call gives: whether it went well, and its JSON.
@@ -31,6 +33,18 @@ fn parse(input: &str) -> Result<Value> {
 #[pyclass(frozen)]
 pub(crate) struct Door {
     inner: Inner,
+    /// To the workflows of the program, once there is one.
+    bridge: OnceLock<Arc<Bridge>>,
+}
+
+impl Door {
+    fn new(inner: Inner) -> Door {
+        Door { inner, bridge: OnceLock::new() }
+    }
+
+    fn bridge(&self) -> Result<&Arc<Bridge>> {
+        self.bridge.get().ok_or_else(|| Error::precondition("the program has no workflow"))
+    }
 }
 
 /// Opens an engine over a file, a folder or a database URL: `(true, door)` or `(false, error)`.
@@ -53,7 +67,7 @@ pub(crate) fn connect(url: &str, token: Option<String>) -> (Option<Door>, String
 
 fn given(opened: Result<Inner>) -> (Option<Door>, String) {
     match opened {
-        Ok(inner) => (Some(Door { inner }), String::new()),
+        Ok(inner) => (Some(Door::new(inner)), String::new()),
         Err(error) => (None, serde_json::to_string(&error).unwrap_or_default()),
     }
 }
@@ -96,6 +110,41 @@ impl Door {
             None => Err(Error::precondition("a function is registered where the engine is, not from afar")),
         };
         answer(registered.map(|()| Value::Null))
+    }
+
+    /// Registers a workflow that `receive` has as `key`; gives the number of its version.
+    /// `receive` is called with each message and a function for what comes of it.
+    fn workflow(&self, py: Python<'_>, spec: String, key: String, receive: Py<PyAny>) -> PyResult<Answer> {
+        let Some(engine) = self.inner.engine().cloned() else {
+            let error = Error::precondition("a function is registered where the engine is, not from afar");
+            return Ok(answer(Err(error)));
+        };
+        let bridge = match self.bridge.get() {
+            Some(bridge) => bridge.clone(),
+            None => {
+                let made = workflow::bridge(receive)?;
+                self.bridge.get_or_init(|| made).clone()
+            }
+        };
+        wait(py, async move { answer(workflow::register(&engine, &bridge, &spec, &key).await) })
+    }
+
+    /// A workflow asks for something.
+    fn ask(&self, run: u64, call: u64, text: &str) -> Answer {
+        answer(self.bridge().and_then(|bridge| bridge.ask(run, call, text)).map(|()| Value::Null))
+    }
+
+    /// A random id and number for a workflow.
+    fn draw(&self, run: u64) -> Answer {
+        answer(self.bridge().and_then(|bridge| bridge.draw(run)))
+    }
+
+    /// A workflow, or the attempt of one of its calls, writes to the log.
+    #[pyo3(signature = (run, call, text))]
+    fn log(&self, run: u64, call: Option<u64>, text: &str) {
+        if let Ok(bridge) = self.bridge() {
+            bridge.log(run, call, text);
+        }
     }
 
     /// Starts the background work of an embedded engine: triggers, executions, the supervisor.

@@ -4,6 +4,7 @@
 mod action;
 mod door;
 mod runtime;
+mod workflow;
 
 use pyo3::prelude::*;
 

@@ -12,6 +12,14 @@ fn hello_says_hello() {
 }
 
 #[test]
+fn an_order_is_charged_and_waits_for_its_parcel() {
+    let done = Command::new(env!("CARGO_BIN_EXE_order")).arg("7").output().expect("the example starts");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said = r#"{"charged":7,"parcel":"P-1","mail":"sent"}"#;
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), said);
+}
+
+#[test]
 fn the_blueprints_are_valid() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("blueprints");
     let mut names = Vec::new();

@@ -16,6 +16,7 @@ const PAGES: &[(&str, &str)] = &[
     ("connections", include_str!("../../../docs/guide/connections.md")),
     ("scripts", include_str!("../../../docs/guide/scripts.md")),
     ("embed", include_str!("../../../docs/guide/embed.md")),
+    ("native", include_str!("../../../docs/guide/native.md")),
     ("api", include_str!("../../../docs/guide/api.md")),
     ("operate", include_str!("../../../docs/guide/operate.md")),
 ];

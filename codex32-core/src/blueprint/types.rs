@@ -44,6 +44,8 @@ pub struct Blueprint {
     pub restart: Restart,
     /// How the supervisor sees whether it is well.
     pub health: Option<Health>,
+    /// The function of a program that does it, in place of steps.
+    pub native: Option<Native>,
     /// What it does.
     pub steps: Vec<Step>,
     /// Template of the execution's output; by default the last step's output.
@@ -59,6 +61,16 @@ pub struct Retention {
     pub count: Option<u32>,
     /// Whether what is removed is not written to the archive first.
     pub unarchived: bool,
+}
+
+/// A function that an embedding program has registered: `native: order`, or
+/// `native: {function: order, revision: "2"}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// The name that it is registered by.
+    pub function: String,
+    /// The state of its code: only a program that has this very revision executes it.
+    pub revision: Option<String>,
 }
 
 /// What starts a bot.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use super::read::{FORMAT, POLL_EVERY, REMINDERS};
 use super::types::{
     ApprovalWait, Ask, Backoff, Blueprint, BotEnd, Case, Dependencies, Escalation, Health, Language, Limits, Missed,
-    OnTimeout, Permissions, Remind, Respond, Restart, Retention, Retry, Source, Span, Step, StepKind, Trigger, Undo,
-    Wait,
+    Native, OnTimeout, Permissions, Remind, Respond, Restart, Retention, Retry, Source, Span, Step, StepKind, Trigger,
+    Undo, Wait,
 };
 
 /// The canonical JSON of a blueprint; of the same shape as the YAML.
@@ -33,7 +33,10 @@ pub fn to_json(b: &Blueprint) -> Value {
         Restart::Always => out.put("restart", "always"),
     }
     out.some("health", b.health.as_ref().map(health));
-    out.put("steps", steps(&b.steps));
+    match &b.native {
+        Some(of) => out.put("native", native(of)),
+        None => out.put("steps", steps(&b.steps)),
+    }
     out.some("output", b.output.clone());
     out.done()
 }
@@ -67,6 +70,11 @@ impl Fields {
     fn done(self) -> Value {
         Value::Object(self.0)
     }
+}
+
+fn native(native: &Native) -> Value {
+    let Some(revision) = &native.revision else { return Value::from(native.function.as_str()) };
+    json!({"function": native.function, "revision": revision})
 }
 
 fn text(value: impl ToString) -> Value {

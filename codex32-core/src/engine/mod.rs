@@ -14,6 +14,7 @@ mod config;
 mod lifecycle;
 mod lock;
 mod logs;
+mod native;
 mod overview;
 mod ports;
 mod retention;
@@ -23,6 +24,7 @@ mod start;
 mod tests;
 
 pub use config::Config;
+pub use native::Workflow;
 pub(crate) use start::ManualStart;
 
 use crate::access::{Access, Caller, Deed};

@@ -88,6 +88,36 @@ impl Failure {
     }
 }
 
+/// What a native function can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// Something to be done.
+    Step,
+    /// A time to pass. It is recorded as `timer_set`.
+    Sleep,
+    /// A signal.
+    Signal,
+    /// An event on the bus.
+    Event,
+    /// Another bot.
+    Child,
+}
+
+impl Call {
+    /// As it is named in messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Call::Step => "step",
+            Call::Sleep => "sleep",
+            Call::Signal => "signal",
+            Call::Event => "event",
+            Call::Child => "child",
+        }
+    }
+}
+
 /// Why a timer was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -133,6 +163,9 @@ pub enum Event {
         /// When it goes on by itself, UTC milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<Millis>,
+        /// What a native function asked for; absent for a step of a blueprint, which says so itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<Call>,
     },
     /// A step has its result. It never runs again.
     StepSucceeded {

@@ -5,6 +5,8 @@
 //! - [`CompiledBlueprint`] is a blueprint with its expressions compiled.
 //! - [`BotSource`], [`Actions`] and [`Scripts`] are what it needs from other rooms.
 //!
+//! - [`Ctx`] and [`DurableFunction`]: functions of the program in place of steps.
+//!
 //! Inside: `plan` compiles, `flow` says what the rules of a bot are about a start, `decide` is the pure interpreter, `store` is the only
 //! place that writes, `drive` runs one execution, `control` holds the operations
 //! on executions, one in a file.
@@ -29,6 +31,7 @@ mod drive;
 mod entry;
 mod flow;
 mod labels;
+mod native;
 mod plan;
 mod ports;
 mod store;
@@ -38,7 +41,8 @@ mod types;
 mod words;
 
 pub use control::{Config, Executor, Keep, Parts};
-pub use entry::{Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
+pub use entry::{Call, Entry, Event, Failure, NotUndone, Purpose, Shared, idempotency_key};
+pub use native::{Attempt, Body, Bridge, Ctx, Done, DurableFunction, Host, Reply, StepOptions, WaitOptions, Wish};
 pub use plan::CompiledBlueprint;
 pub use ports::{Actions, BotSource, LoadedVersion, Scripts, Target};
 pub(crate) use store::purge;

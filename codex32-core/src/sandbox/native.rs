@@ -261,6 +261,7 @@ pub fn function_bot(bot: &str, action: &NativeAction, on: Vec<Trigger>) -> Bluep
         limits: Limits::default(),
         runs_on: Vec::new(),
         flow: Default::default(),
+        native: None,
         timeout: None,
         retention: Retention::default(),
         restart: Restart::default(),

@@ -324,6 +324,7 @@ pub(crate) fn blueprint(name: &str, on: Vec<Trigger>) -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         flow: Default::default(),
+        native: None,
         timeout: None,
         retention: Retention::default(),
         restart: Restart::Never,

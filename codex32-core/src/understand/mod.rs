@@ -239,6 +239,7 @@ fn finish(mut plan: Plan<'_>, schedule: Option<recur::Schedule>, name: Option<St
         limits: Limits::default(),
         runs_on: Vec::new(),
         flow: Default::default(),
+        native: None,
         timeout: None,
         retention: Retention::default(),
         restart: plan.restart,

@@ -5,3 +5,4 @@
 
 mod action;
 mod door;
+mod workflow;

@@ -23,6 +23,7 @@ from ._errors import (
     ForbiddenError,
     InternalError,
     InvalidError,
+    NondeterministicError,
     NotFoundError,
     PreconditionError,
     RateLimitedError,
@@ -32,6 +33,7 @@ from ._errors import (
     UnavailableError,
     UnsupportedError,
 )
+from ._workflow import Attempt, BlockingContext, Context
 
 __version__ = _codex32.__version__
 
@@ -40,15 +42,19 @@ atexit.register(_codex32.shutdown)
 
 __all__ = [
     "AsyncEngine",
+    "Attempt",
+    "BlockingContext",
     "BusyError",
     "CancelledError",
     "Codex32Error",
     "ConflictError",
+    "Context",
     "Engine",
     "FailedError",
     "ForbiddenError",
     "InternalError",
     "InvalidError",
+    "NondeterministicError",
     "NotFoundError",
     "PreconditionError",
     "RateLimitedError",

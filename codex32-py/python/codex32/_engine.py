@@ -4,9 +4,9 @@ import asyncio
 import inspect
 import json
 import os
-from typing import Any, Callable, Dict, Optional, TypeVar, Union
+from typing import Any, Callable, Dict, List, Optional, TypeVar, Union
 
-from . import _door, _errors
+from . import _door, _errors, _workflow
 from ._operations import Operations
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -30,6 +30,7 @@ class _Embedded(Operations):
 
     def __init__(self, target: Path, *, start: bool = True) -> None:
         super().__init__(self._door_class(_door.open_native(os.fspath(target)), start))
+        self._workflows = _workflow.Workflows(self._door.native)
 
     @classmethod
     def open(cls, target: Path, *, start: bool = True) -> Any:
@@ -71,8 +72,51 @@ class _Embedded(Operations):
 
         return register
 
+    def workflow(
+        self,
+        name: Optional[str] = None,
+        *,
+        revision: Optional[str] = None,
+        description: Optional[str] = None,
+        inputs: Optional[Dict[str, Any]] = None,
+        on: Optional[List[Any]] = None,
+        timeout: Any = None,
+        environment: Optional[str] = None,
+        deploy: bool = True,
+    ) -> Callable[[Function], Function]:
+        """Makes a function a bot whose executions are durable: it is given a context and the input.
+
+        What it does by ``ctx.step``, ``ctx.sleep``, ``ctx.signal``, ``ctx.event`` and ``ctx.child`` is
+        recorded, and answered from the journal when the function is run again after a wait or a
+        crash. An ``async`` function awaits these calls; in a plain one they wait themselves.
+        The ``revision`` names the state of the code; with ``deploy=False`` only executions of it
+        that exist go on.
+        """
+
+        def register(function: Function) -> Function:
+            doc = inspect.getdoc(function)
+            spec = {
+                "name": name or function.__name__.replace("_", "-"),
+                "revision": revision,
+                "description": description or (doc.splitlines()[0] if doc else None),
+                "inputs": inputs,
+                "on": on or [],
+                "timeout_ms": _workflow._ms(timeout),
+                "environment": environment,
+                "deploy": deploy,
+            }
+            self._begin_loop()
+            self._workflows.register(spec, function)
+            return function
+
+        return register
+
+    def _begin_loop(self) -> None:
+        """Coroutines of workflows run in a loop of their own."""
+
     def _close(self) -> None:
         self._door.native.close()
+        self._workflows.close()
 
 
 class Engine(_Embedded):
@@ -98,6 +142,13 @@ class AsyncEngine(_Embedded):
     """An engine in this process; its operations are awaited. Use ``async with``."""
 
     _door_class = _door.Awaiting
+
+    def _begin_loop(self) -> None:
+        """Coroutines of workflows run in the loop that the engine is used in."""
+        try:
+            self._workflows.loop(asyncio.get_running_loop())
+        except RuntimeError:
+            pass
 
     async def start(self) -> None:
         """Starts the background work now."""

@@ -1,5 +1,6 @@
 import os
-from typing import Any, Callable, Dict, Optional, TypeVar, Union
+from datetime import timedelta
+from typing import Any, Callable, Dict, List, Optional, TypeVar, Union
 
 from ._operations import AsyncOperations, Operations
 
@@ -22,6 +23,18 @@ class Engine(Operations):
         output: Optional[Dict[str, Any]] = ...,
         idempotent: bool = ...,
     ) -> Callable[[Function], Function]: ...
+    def workflow(
+        self,
+        name: Optional[str] = ...,
+        *,
+        revision: Optional[str] = ...,
+        description: Optional[str] = ...,
+        inputs: Optional[Dict[str, Any]] = ...,
+        on: Optional[List[Any]] = ...,
+        timeout: Union[float, timedelta, None] = ...,
+        environment: Optional[str] = ...,
+        deploy: bool = ...,
+    ) -> Callable[[Function], Function]: ...
     def start(self) -> None: ...
     def close(self) -> None: ...
     def __enter__(self) -> "Engine": ...
@@ -39,6 +52,18 @@ class AsyncEngine(AsyncOperations):
         input: Optional[Dict[str, Any]] = ...,
         output: Optional[Dict[str, Any]] = ...,
         idempotent: bool = ...,
+    ) -> Callable[[Function], Function]: ...
+    def workflow(
+        self,
+        name: Optional[str] = ...,
+        *,
+        revision: Optional[str] = ...,
+        description: Optional[str] = ...,
+        inputs: Optional[Dict[str, Any]] = ...,
+        on: Optional[List[Any]] = ...,
+        timeout: Union[float, timedelta, None] = ...,
+        environment: Optional[str] = ...,
+        deploy: bool = ...,
     ) -> Callable[[Function], Function]: ...
     async def start(self) -> None: ...
     async def close(self) -> None: ...

@@ -109,6 +109,12 @@ class FailedError(Codex32Error):
     code = "failed"
 
 
+class NondeterministicError(Codex32Error):
+    """A native function did not do what it did before with the same results."""
+
+    code = "nondeterministic"
+
+
 class UnsupportedError(Codex32Error):
     """The engine cannot do this here."""
 

@@ -164,7 +164,7 @@ class CloseInput(TypedDict):
     id: str
     note: NotRequired[Optional[str]]
 
-Code = Literal["invalid", "unauthenticated", "forbidden", "not_found", "conflict", "precondition", "too_large", "rate_limited", "busy", "timeout", "cancelled", "unavailable", "failed", "unsupported", "internal"]
+Code = Literal["invalid", "unauthenticated", "forbidden", "not_found", "conflict", "precondition", "too_large", "rate_limited", "busy", "timeout", "cancelled", "unavailable", "failed", "nondeterministic", "unsupported", "internal"]
 
 class ConfigReport(TypedDict):
     """The configuration in force, without secrets."""

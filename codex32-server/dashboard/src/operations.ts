@@ -283,7 +283,7 @@ export interface CloseInput {
 }
 
 /** Stable machine-readable class of an [`Error`]. */
-export type Code = 'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'precondition' | 'too_large' | 'rate_limited' | 'busy' | 'timeout' | 'cancelled' | 'unavailable' | 'failed' | 'unsupported' | 'internal'
+export type Code = 'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'precondition' | 'too_large' | 'rate_limited' | 'busy' | 'timeout' | 'cancelled' | 'unavailable' | 'failed' | 'nondeterministic' | 'unsupported' | 'internal'
 
 /** The configuration in force, without secrets. */
 export interface ConfigReport {

@@ -44,6 +44,12 @@ const MAX_SENTENCE: usize = 400;
 #[must_use]
 pub fn explain(blueprint: &Blueprint, catalogue: &Catalogue) -> String {
     let start = starts(blueprint, catalogue);
+    if let Some(native) = &blueprint.native {
+        let revision = native.revision.as_ref().map_or(String::new(), |revision| format!(", revision {revision}"));
+        let mut lines = vec![format!("{start}: run the function {} of a program{revision}.", native.function)];
+        lines.extend(conduct(blueprint));
+        return lines.join("\n");
+    }
     let lines = steps::lines(&blueprint.steps, catalogue);
     let mut text = match sentence(&lines) {
         Some(sentence) if start.len() + sentence.len() <= MAX_SENTENCE => format!("{start}: {sentence}."),

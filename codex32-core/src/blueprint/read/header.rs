@@ -6,7 +6,7 @@ use super::{Reader, listing};
 use crate::blueprint::diagnostic::Diagnostic;
 use crate::blueprint::flow::Flow;
 use crate::blueprint::tree::{Data, Node, pointer};
-use crate::blueprint::types::{Blueprint, Dependencies, Health, Limits, Permissions, Restart, Retention};
+use crate::blueprint::types::{Blueprint, Dependencies, Health, Limits, Native, Permissions, Restart, Retention};
 
 /// Keys of a blueprint in their canonical order.
 pub(in crate::blueprint) const KEYS: &[&str] = &[
@@ -24,6 +24,7 @@ pub(in crate::blueprint) const KEYS: &[&str] = &[
     "retention",
     "restart",
     "health",
+    "native",
     "steps",
     "output",
 ];
@@ -68,14 +69,22 @@ impl Reader {
         let restarts = [("never", Restart::Never), ("on_failure", Restart::OnFailure), ("always", Restart::Always)];
         b.restart = fields.get("restart").and_then(|n| self.choice(n, &restarts)).unwrap_or_default();
         b.health = fields.get("health").map(|n| self.health(n));
+        b.native = fields.get("native").and_then(|n| self.native(n));
         match fields.get("steps") {
+            Some(node) if fields.get("native").is_some() => {
+                self.error(node, "a bot is a native function or has steps, not both", Some(NATIVE_ALONE.to_owned()));
+            }
             Some(node) => b.steps = self.all_steps(node),
+            None if fields.get("native").is_some() => {}
             None => self.missing(root, "steps", "steps:\n  - use: log.write\n    with: {message: hello}"),
         }
         if let Some(node) = fields.get("flow").filter(|_| b.flow.batch.is_some()) {
             self.batch_ends(node, &b.steps);
         }
         if let Some(node) = fields.get("output").filter(|n| !matches!(n.data, Data::Null)) {
+            if fields.get("native").is_some() {
+                self.error(node, "the output of a native function is what it returns", Some(NATIVE_ALONE.to_owned()));
+            }
             self.template(node, &crate::blueprint::read::expressions::Place::OUTPUT);
             b.output = Some(node.to_json());
         }
@@ -260,6 +269,27 @@ impl Reader {
         labels
     }
 
+    fn native(&mut self, node: &Node) -> Option<Native> {
+        if matches!(node.data, Data::Text(..)) {
+            return Some(Native { function: self.bot_name(node)?, revision: None });
+        }
+        let fields = self.fields(node, "`native`", &["function", "revision"])?;
+        let revision = fields.get("revision").filter(|n| !matches!(n.data, Data::Null));
+        let revision = revision.and_then(|n| {
+            let text = self.text(n, "a revision")?;
+            if !is_label(&text) {
+                let hint = "lower-case letters, digits, `-`, `_` and `.`, such as `2` or `2026-05`";
+                self.error(n, "this is not a revision", Some(hint.to_owned()));
+            }
+            Some(text)
+        });
+        let Some(function) = fields.get("function") else {
+            self.error(node, "the name of the function is missing", Some("add `function: order`".to_owned()));
+            return None;
+        };
+        Some(Native { function: self.bot_name(function)?, revision })
+    }
+
     fn health(&mut self, node: &Node) -> Health {
         let mut health = Health { succeeded_within: None, failures: 3 };
         let Some(fields) = self.fields(node, "`health`", &["succeeded_within", "failures"]) else { return health };
@@ -268,6 +298,9 @@ impl Reader {
         health
     }
 }
+
+/// What to do about steps or an output beside a native function.
+const NATIVE_ALONE: &str = "leave it out, or leave out `native`";
 
 /// Labels that a bot can ask for.
 const MAX_LABELS: usize = 8;
@@ -315,6 +348,7 @@ fn empty() -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         flow: Flow::default(),
+        native: None,
         timeout: None,
         retention: Retention::default(),
         restart: Restart::default(),

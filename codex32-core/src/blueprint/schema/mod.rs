@@ -14,8 +14,11 @@ use serde_json::{Map, Value, json};
 /// `docs/reference/blueprint.schema.json`.
 #[must_use]
 pub fn json_schema() -> Value {
-    let mut schema = object("A bot: what starts it and what it does.", &["codex32", "name", "steps"], header());
+    let mut schema = object("A bot: what starts it and what it does.", &["codex32", "name"], header());
     if let Value::Object(fields) = &mut schema {
+        // A native function's output is what it returns.
+        let native = json!({"required": ["native"], "not": {"required": ["output"]}});
+        fields.insert("oneOf".to_owned(), json!([{"required": ["steps"]}, native]));
         let mut root = Map::new();
         root.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
         root.insert("$id".to_owned(), "https://codex-32.github.io/codex32/blueprint.schema.json".into());
@@ -89,6 +92,20 @@ fn header() -> Value {
                 "type": "integer", "minimum": 1, "maximum": 1000, "default": 3
             },
         })),
+        "native": {
+            "description": "The function of a program that does it, in place of steps.",
+            "anyOf": [
+                reference("bot_name"),
+                object("A function, and the state of its code.", &["function"], json!({
+                    "function": described(reference("bot_name"), "The name that it is registered by."),
+                    "revision": {
+                        "description": "Only a program that has this very revision executes it.",
+                        "anyOf": [reference("label"), {"type": "null"}]
+                    },
+                }))
+            ],
+            "examples": ["order"]
+        },
         "steps": {"description": "What it does, in this order.", "type": "array", "items": reference("step"), "minItems": 1},
         "output": {"description": "Template of the output; by default the output of the last step."},
     })

@@ -373,6 +373,7 @@ fn header() -> BoxedStrategy<Blueprint> {
                     retention,
                     restart,
                     health,
+                    native: None,
                     steps: Vec::new(),
                     output,
                 }
@@ -417,9 +418,17 @@ fn flow() -> BoxedStrategy<Flow> {
         .boxed()
 }
 
+fn native() -> impl Strategy<Value = Native> {
+    let revision = option::of("[a-z0-9]([a-z0-9._-]{0,4}[a-z0-9])?");
+    (name(), revision).prop_map(|(function, revision)| Native { function, revision })
+}
+
 /// Any valid blueprint.
 pub(crate) fn blueprint() -> impl Strategy<Value = Blueprint> {
-    (header(), steps()).prop_map(|(mut blueprint, mut steps)| {
+    (header(), steps(), option::weighted(0.1, native())).prop_map(|(mut blueprint, mut steps, native)| {
+        if native.is_some() {
+            return Blueprint { native, output: None, ..blueprint };
+        }
         // A batch cannot go on as a new execution.
         if blueprint.flow.batch.is_some() && steps.len() > 1 {
             steps.retain(|step| !matches!(step.kind, StepKind::Continue { .. }));

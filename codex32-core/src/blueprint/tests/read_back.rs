@@ -116,3 +116,20 @@ fn blueprints_are_read_back() {
     });
     insta::assert_snapshot!(spoken.collect::<Vec<_>>().join("\n"));
 }
+
+#[test]
+fn a_native_function_stands_alone() {
+    let b = parse("codex32: v1\nname: order\nnative: {function: order, revision: \"2\"}\ntimeout: 1h\n").unwrap();
+    let read = "When started by hand: run the function order of a program, revision 2.\nIt takes at most 1 hour.";
+    assert_eq!(explain(&b, Catalogue::builtin()), read);
+    let both = parse("codex32: v1\nname: order\nnative: order\nsteps: [{wait: 1s}]\noutput: 1\n").unwrap_err();
+    let messages: Vec<&str> = both.iter().map(|found| found.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["a bot is a native function or has steps, not both", "the output of a native function is what it returns"]
+    );
+    for wrong in ["native: {revision: \"2\"}", "native: [order]", "native: Order", "native: {function: o, revision: B}"]
+    {
+        assert!(parse(&format!("codex32: v1\nname: order\n{wrong}\n")).is_err(), "{wrong}");
+    }
+}

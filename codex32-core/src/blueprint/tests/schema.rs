@@ -93,6 +93,11 @@ mod judged {
             with(json!([{"wait": {"approval": "ok?", "escalate": [{"after": "1h"}]}}])),
             with(json!([{"wait": {"signal": ""}}])),
             with(json!([{"continue": 5}])),
+            json!({"codex32": "v1", "name": "x"}),
+            json!({"codex32": "v1", "name": "x", "native": "f", "steps": [{"wait": "1s"}]}),
+            json!({"codex32": "v1", "name": "x", "native": "f", "output": 1}),
+            json!({"codex32": "v1", "name": "x", "native": {"revision": "2"}}),
+            json!({"codex32": "v1", "name": "x", "native": {"function": "f", "revision": "A B"}}),
         ] {
             assert!(!VALIDATOR.is_valid(&wrong), "{wrong}");
             assert!(from_json(&wrong).is_err(), "{wrong}");

@@ -1,8 +1,8 @@
 //! Running something that ran before once more, with a difference.
 
-use super::Executor;
 use super::retry::{no_step, results_before, start_of};
 use super::start::new;
+use super::{Executor, retry_native};
 use crate::error::Result;
 use crate::execution::types::{Fork, Start, Started};
 use crate::id::{ExecutionId, WorkspaceId};
@@ -25,6 +25,9 @@ impl Executor {
         let start = Start { version, deployment, input, ..start_of(execution, caller) };
         let (ready, ticket) = self.checked_again(&start).await?;
         let copied = match &fork.from {
+            Some(from) if ready.plan.native.is_some() => {
+                retry_native::results_before(self.inner.store.whole_journal(id).await?, from)?
+            }
             Some(from) if !ready.plan.has_path(from) => return Err(no_step(from)),
             Some(from) => results_before(&ready.plan, self.inner.store.whole_journal(id).await?, from),
             None => Vec::new(),

@@ -7,6 +7,8 @@ use super::{Config, Parts};
 use crate::clock::{Clock, Millis};
 use crate::connector::Services;
 use crate::event::Bus;
+use crate::execution::labels::Labels;
+use crate::execution::native::Functions;
 use crate::execution::ports::{Actions, BotSource, Scripts};
 use crate::execution::store::{Commit, Store};
 use crate::id::ExecutionId;
@@ -35,6 +37,7 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn Services>,
     pub(crate) config: Config,
     pub(crate) versions: Versions,
+    pub(crate) functions: Functions,
     pub(super) watchers: Watchers,
     /// Names this executor as the holder of leases.
     pub(super) owner: Uuid,
@@ -68,11 +71,12 @@ pub(crate) struct Inner {
 impl Inner {
     pub(super) fn new(parts: Parts) -> Inner {
         let mut store = Store::new(parts.db, parts.clock.clone());
-        store.labels.clone_from(&parts.config.labels);
+        store.labels = Labels::new(parts.config.labels.clone());
         let since = parts.clock.now();
         let owner = ExecutionId::at(since).0;
         Inner {
             versions: Versions::new(parts.bots.clone()),
+            functions: Functions::default(),
             clock: parts.clock,
             store,
             bus: parts.bus,

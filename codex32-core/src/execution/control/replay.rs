@@ -51,6 +51,10 @@ impl Executor {
 
     /// The journal, followed with `ready`.
     pub(super) async fn followed(&self, row: &executions::Model, ready: &Ready) -> Result<Replayed> {
+        if ready.plan.native.is_some() {
+            return Err(Error::precondition("the journal of a native function is followed by the function itself")
+                .hint("where the function strays from it, its execution fails with `nondeterministic`"));
+        }
         let entries = self.inner.store.whole_journal(ExecutionId(row.id)).await?;
         let about = about(row, ready.version.number)?;
         Ok(replay(ready.plan.clone(), about, &entries))

@@ -1,7 +1,7 @@
 //! Taking a finished execution up again from a step.
 
-use super::Executor;
 use super::start::new;
+use super::{Executor, retry_native};
 use crate::error::{Error, Result};
 use crate::execution::entry::{Entry, Event};
 use crate::execution::plan::{CompiledBlueprint, Redo};
@@ -30,12 +30,10 @@ impl Executor {
         }
         let ready = self.inner.versions.get(workspace, execution.version).await?;
         let entries = self.inner.store.whole_journal(id).await?;
-        let from = match from {
-            Some(path) if ready.plan.has_path(path) => Some(path.to_owned()),
-            Some(path) => return Err(no_step(path)),
-            None => failed_at(&execution, &ready.plan, &entries)?,
+        let copied = match ready.plan.native {
+            Some(_) => retry_native::results(&execution, entries, from)?,
+            None => results(&ready.plan, &execution, entries, from)?,
         };
-        let copied = from.map_or_else(Vec::new, |from| results_before(&ready.plan, entries, &from));
         let start = start_of(execution, caller);
         let ticket = ready.ticket_again(&start.input, &start.trigger)?;
         let mut new = new(self.inner.clock.now(), start, ready.runs_on(), ticket);
@@ -45,6 +43,21 @@ impl Executor {
     }
 }
 
+/// What is taken over of an execution.
+fn results(
+    plan: &CompiledBlueprint,
+    execution: &Execution,
+    entries: Vec<Entry>,
+    from: Option<&str>,
+) -> Result<Vec<Event>> {
+    let from = match from {
+        Some(path) if plan.has_path(path) => Some(path.to_owned()),
+        Some(path) => return Err(no_step(path)),
+        None => failed_at(execution, plan, &entries)?,
+    };
+    Ok(from.map_or_else(Vec::new, |from| results_before(plan, entries, &from)))
+}
+
 /// There is no such step to begin with.
 pub(super) fn no_step(path: &str) -> Error {
     Error::invalid(format!("the bot has no step \"{path}\""))
@@ -52,11 +65,15 @@ pub(super) fn no_step(path: &str) -> Error {
         .hint("the paths of its steps are shown with the execution")
 }
 
+pub(super) fn nothing_failed() -> Error {
+    Error::precondition("the execution succeeded: nothing failed that could be retried")
+        .hint("name the step to run again from")
+}
+
 /// The step to go on from; `None` where nothing of it is to be taken over.
 fn failed_at(execution: &Execution, plan: &CompiledBlueprint, entries: &[Entry]) -> Result<Option<String>> {
     let Some(error) = &execution.error else {
-        return Err(Error::precondition("the execution succeeded: nothing failed that could be retried")
-            .hint("name the step to run again from"));
+        return Err(nothing_failed());
     };
     if plan.has_path(&error.step) {
         return Ok(Some(error.step.clone()));

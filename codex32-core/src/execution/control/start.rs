@@ -5,7 +5,6 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::execution::drive::First;
 use crate::execution::flow::Ticket;
-use crate::execution::labels;
 use crate::execution::store::{FIRST_TOKEN, Lease, New, Whose, hold, insert};
 use crate::execution::types::{Start, Started};
 use crate::id::ExecutionId;
@@ -40,7 +39,7 @@ impl Executor {
             let here = inner.is_running()
                 && new.ticket.is_none()
                 && !inner.contended.load(Ordering::Acquire)
-                && labels::fit(&new.runs_on, &inner.config.labels);
+                && inner.store.labels.fit(&new.runs_on);
             let permit = if here { inner.permits.clone().try_acquire_owned().ok() } else { None };
             match permit {
                 Some(permit) => inner.start_driven(&ready, new, permit).await,

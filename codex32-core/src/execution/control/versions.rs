@@ -38,7 +38,9 @@ impl Compiled {
         let inputs = version.blueprint.inputs.as_ref().map(jsonschema::draft202012::new).transpose();
         let inputs = inputs.map_err(|e| Error::invalid(format!("the blueprint's `inputs` is no JSON Schema: {e}")))?;
         let flow = Flow::compile(&version.blueprint.flow)?;
-        Ok(Compiled { plan, inputs, runs_on: labels::stored(&version.blueprint.runs_on), flow })
+        let mut runs_on = version.blueprint.runs_on.clone();
+        runs_on.extend(version.blueprint.native.as_ref().map(labels::of_native));
+        Ok(Compiled { plan, inputs, runs_on: labels::stored(&runs_on), flow })
     }
 
     /// The labels that its executions ask for, as they are stored.

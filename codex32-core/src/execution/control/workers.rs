@@ -20,7 +20,7 @@ impl Inner {
         let worker = workers::Model {
             id: self.owner,
             host: self.config.host.clone(),
-            labels: labels::stored(&self.config.labels),
+            labels: labels::stored(&self.store.labels.all()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             concurrency: count(self.config.concurrency.max(1)),
             active: count(active),

@@ -1,8 +1,9 @@
 //! What is to be done next.
 
-use super::super::entry::{Event, Failure, Purpose, Shared};
+use super::super::entry::{Call, Event, Failure, Purpose, Shared};
 use super::super::plan::NodeId;
 use super::Finish;
+use super::native::NativeWork;
 use crate::clock::Millis;
 use crate::expr::Scope;
 use crate::id::ExecutionId;
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     StartChild(Work, Option<Millis>),
     /// Prepare the execution that this one goes on as.
     Continue(Work),
+    /// What a native function asked for begins.
+    Native(NativeWork),
     /// Wait for a signal.
     AwaitSignal { path: String, idempotency_key: String, due: Option<Millis> },
     /// Wait for an event.
@@ -66,6 +69,7 @@ impl Command {
     pub(crate) fn path(&self) -> Option<&str> {
         match self {
             Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work) => Some(&work.path),
+            Command::Native(work) => Some(&work.path),
             _ => None,
         }
     }
@@ -75,12 +79,14 @@ impl Command {
         match self {
             Command::Run(work) | Command::Continue(work) => scheduled(work, None),
             Command::StartChild(work, due) => scheduled(work, *due),
+            Command::Native(work) => asked_for(work),
             Command::AwaitSignal { path, idempotency_key, due }
             | Command::AwaitEvent { path, idempotency_key, due, .. } => Event::StepScheduled {
                 path: path.clone(),
                 attempt: 1,
                 idempotency_key: idempotency_key.clone(),
                 due: *due,
+                call: None,
             },
             Command::SetTimer { path, due } => Event::TimerSet { path: path.clone(), due: *due },
             Command::AskApproval { path, message, due } => {
@@ -114,12 +120,27 @@ impl Command {
     }
 }
 
+fn asked_for(work: &NativeWork) -> Event {
+    let path = work.path.clone();
+    match work.request.call() {
+        Call::Sleep => Event::TimerSet { path, due: work.due.unwrap_or_default() },
+        call => Event::StepScheduled {
+            path,
+            attempt: work.attempt,
+            idempotency_key: work.idempotency_key.clone(),
+            due: work.due,
+            call: Some(call),
+        },
+    }
+}
+
 fn scheduled(work: &Work, due: Option<Millis>) -> Event {
     Event::StepScheduled {
         path: work.path.clone(),
         attempt: work.attempt,
         idempotency_key: work.idempotency_key.clone(),
         due,
+        call: None,
     }
 }
 

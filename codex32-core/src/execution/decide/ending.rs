@@ -14,11 +14,7 @@ use std::sync::Arc;
 impl State {
     pub(super) fn apply_cancel(&mut self, by: &str, reason: Option<&str>) {
         self.paused = false;
-        let mut message = if by.is_empty() { "it was cancelled".to_owned() } else { format!("cancelled by {by}") };
-        if let Some(reason) = reason {
-            message = format!("{message}: {reason}");
-        }
-        let failure = Failure::at("", &Error::new(Code::Cancelled, message));
+        let failure = cancelled(by, reason);
         if self.undoing.is_some() {
             return self.cancel_undoing();
         }
@@ -32,9 +28,8 @@ impl State {
 
     /// The journal has become too long.
     pub(super) fn apply_journal_full(&mut self, entries: u64) {
-        let message = format!("the journal of the execution has {entries} entries, which is the limit");
         let hint = "end it with a `continue` step now and then, and go on as a new execution";
-        self.end(Status::Failed, Failure::at("", &Error::new(Code::TooLarge, message).hint(hint)));
+        self.end(Status::Failed, Failure::at("", &journal_full(entries).hint(hint)));
     }
 
     /// The time of the execution, or of what still runs at its end, is up.
@@ -42,8 +37,7 @@ impl State {
         self.timers.retain(|(_, frame, p)| *frame != 0 || *p != purpose);
         match purpose {
             Purpose::Timeout if self.ending.is_none() => {
-                let error = Error::new(Code::Timeout, "the execution took longer than its timeout");
-                self.end(Status::Failed, Failure::at("", &error));
+                self.end(Status::Failed, Failure::at("", &out_of_time()));
             }
             Purpose::Bound if self.undoing.is_some() => {
                 self.stop_undoing(Code::Timeout, "the time for undoing was over");
@@ -126,4 +120,23 @@ impl State {
         self.ready.clear();
         self.signals.clear();
     }
+}
+
+/// Why an execution ends that someone wants to end.
+pub(super) fn cancelled(by: &str, reason: Option<&str>) -> Failure {
+    let mut message = if by.is_empty() { "it was cancelled".to_owned() } else { format!("cancelled by {by}") };
+    if let Some(reason) = reason {
+        message = format!("{message}: {reason}");
+    }
+    Failure::at("", &Error::new(Code::Cancelled, message))
+}
+
+/// Why an execution ends whose time is up.
+pub(super) fn out_of_time() -> Error {
+    Error::new(Code::Timeout, "the execution took longer than its timeout")
+}
+
+/// Why an execution ends whose journal is too long.
+pub(super) fn journal_full(entries: u64) -> Error {
+    Error::new(Code::TooLarge, format!("the journal of the execution has {entries} entries, which is the limit"))
 }

@@ -126,17 +126,23 @@ impl State {
     }
 
     fn child_failed(&self, id: FrameId, path: &str, attempt: u32, error: Option<Failure>) -> Event {
-        let mut failure = match error {
-            Some(failure) => Failure {
-                message: format!("the called bot failed: {}", failure.message),
-                // Its steps are not those of this execution.
-                not_undone: Vec::new(),
-                ..failure
-            },
-            None => Failure::at(path, &Error::new(Code::Failed, "the called bot failed")),
-        };
-        path.clone_into(&mut failure.step);
+        let failure = called_failed(path, error);
         let retry_at = self.retry_at(id, &failure);
         Event::StepFailed { path: path.to_owned(), attempt, error: failure, ms: 0, retry_at, copied: false }
     }
+}
+
+/// Why a step failed that called another bot.
+pub(super) fn called_failed(path: &str, error: Option<Failure>) -> Failure {
+    let mut failure = match error {
+        Some(failure) => Failure {
+            message: format!("the called bot failed: {}", failure.message),
+            // Its steps are not those of this execution.
+            not_undone: Vec::new(),
+            ..failure
+        },
+        None => Failure::at(path, &Error::new(Code::Failed, "the called bot failed")),
+    };
+    path.clone_into(&mut failure.step);
+    failure
 }

@@ -4,6 +4,7 @@
 //! - [`State::next`] says what is to be written (and then done) next; the caller
 //!   writes [`Command::event`] and applies it.
 //! - [`State::facts`] turns what was seen outside into the entries that record it.
+//! - [`native`] is the same for a function of a program in place of steps.
 //! - [`replay`] follows a journal and finds where a version would part from it.
 //!
 //! Invariants: no I/O, no clock, no randomness; the time is that of the entry. The
@@ -24,6 +25,7 @@ mod ending;
 mod fact;
 mod foreach;
 mod frame;
+pub(crate) mod native;
 mod next;
 mod parallel;
 mod replay;

@@ -20,12 +20,13 @@ impl State {
         let node = self.plan.node(step.node);
         let retry = node.retry.as_ref()?;
         let ends = frame.parent.and_then(|parent| self.frames.get(&parent)).is_some_and(|p| p.unwinding.is_some());
-        if ends || step.attempt >= retry.attempts || !worth_it(retry, &node.kind, failure.code) {
+        if ends {
             return None;
         }
         let key = idempotency_key(self.about.id, &frame.path);
-        let wait = delay(retry, step.attempt, &key).max(failure.retry_after_ms.unwrap_or(0).min(MAX_ASKED));
-        Some(self.now.saturating_add(Millis::try_from(wait).unwrap_or(Millis::MAX)))
+        // A script or bot that failed may succeed the next time; who writes `retry` there means that.
+        let generous = !matches!(node.kind, Kind::Use { .. } | Kind::Fail { .. });
+        next_attempt(retry, step.attempt, &key, failure, generous).map(|wait| self.now.saturating_add(wait))
     }
 
     /// The attempt that an open step is in.
@@ -34,15 +35,30 @@ impl State {
     }
 }
 
-fn worth_it(retry: &Retry, kind: &Kind, code: Code) -> bool {
-    if code == Code::Cancelled {
+/// How long after the failure of attempt number `attempt` the next one begins, in
+/// milliseconds; `None` where none is worth it. `generous`: also after `failed`.
+pub(super) fn next_attempt(
+    retry: &Retry,
+    attempt: u32,
+    key: &str,
+    failure: &Failure,
+    generous: bool,
+) -> Option<Millis> {
+    if attempt >= retry.attempts || !worth_it(retry, generous, failure.code) {
+        return None;
+    }
+    let wait = delay(retry, attempt, key).max(failure.retry_after_ms.unwrap_or(0).min(MAX_ASKED));
+    Some(Millis::try_from(wait).unwrap_or(Millis::MAX))
+}
+
+fn worth_it(retry: &Retry, generous: bool, code: Code) -> bool {
+    if matches!(code, Code::Cancelled | Code::Nondeterministic) {
         return false;
     }
     if !retry.on.is_empty() {
         return retry.on.iter().any(|name| name == code.as_str());
     }
-    // A script or bot that failed may succeed the next time; who writes `retry` there means that.
-    code.is_retriable() || (code == Code::Failed && !matches!(kind, Kind::Use { .. } | Kind::Fail { .. }))
+    code.is_retriable() || (code == Code::Failed && generous)
 }
 
 /// The delay after attempt number `attempt`, in milliseconds. The random share comes
@@ -91,14 +107,14 @@ mod tests {
 
     #[test]
     fn what_is_worth_another_attempt() {
-        let kind = Kind::WaitFor(1);
         let any = retry(Backoff::Constant, 0.0);
-        assert!(worth_it(&any, &kind, Code::Timeout));
-        assert!(worth_it(&any, &kind, Code::Failed));
-        assert!(!worth_it(&any, &kind, Code::Invalid));
-        assert!(!worth_it(&any, &kind, Code::Cancelled));
+        assert!(worth_it(&any, true, Code::Timeout));
+        assert!(worth_it(&any, true, Code::Failed));
+        assert!(!worth_it(&any, false, Code::Failed));
+        assert!(!worth_it(&any, true, Code::Invalid));
+        assert!(!worth_it(&any, true, Code::Cancelled));
         let some = Retry { on: vec!["invalid".into()], ..any };
-        assert!(worth_it(&some, &kind, Code::Invalid));
-        assert!(!worth_it(&some, &kind, Code::Timeout));
+        assert!(worth_it(&some, true, Code::Invalid));
+        assert!(!worth_it(&some, true, Code::Timeout));
     }
 }

@@ -3,6 +3,7 @@
 use super::{Driver, Outcome};
 use crate::error::{Code, Error, Result};
 use crate::execution::control::Inner;
+use crate::execution::decide::native::NativeWork;
 use crate::execution::decide::{Fact, Work, expression_failure};
 use crate::execution::entry::Failure;
 use crate::execution::plan::{Kind, SharedBlueprint};
@@ -15,19 +16,50 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Where a bot is called from: a step, and which attempt of it.
+struct From {
+    path: String,
+    attempt: u32,
+    idempotency_key: String,
+}
+
 impl Driver {
+    /// What stores the child that a native function asks for.
+    pub(super) fn calling_native(
+        &self,
+        work: NativeWork,
+        bot: String,
+        input: Value,
+    ) -> impl Future<Output = Outcome> + Send + 'static {
+        let (inner, row) = (self.inner.clone(), self.row.clone());
+        let from = From { path: work.path, attempt: work.attempt, idempotency_key: work.idempotency_key };
+        async move {
+            let new = start(&inner, &row, &bot, input, &from, true).await;
+            outcome(new.map_err(|error| Failure::at(&from.path, &error)), from)
+        }
+    }
+
     /// What resolves the call of `work`.
     pub(super) fn calling(&self, work: Work) -> impl Future<Output = Outcome> + Send + 'static {
         let (inner, row, plan) = (self.inner.clone(), self.row.clone(), self.inner_plan());
         async move {
-            match prepare(&inner, &row, &plan, &work).await {
-                Ok(new) => {
-                    let fact = Fact::ChildStarted { path: work.path, attempt: work.attempt, id: new.id };
-                    Outcome::Child(Box::new(new), fact)
-                }
-                Err(error) => Outcome::Fact(Fact::Failed { path: work.path, attempt: work.attempt, error, ms: 0 }),
-            }
+            let new = prepare(&inner, &row, &plan, &work).await;
+            outcome(new, from(work))
         }
+    }
+}
+
+fn from(work: Work) -> From {
+    From { path: work.path, attempt: work.attempt, idempotency_key: work.idempotency_key }
+}
+
+fn outcome(new: Result<New, Failure>, from: From) -> Outcome {
+    match new {
+        Ok(new) => {
+            let fact = Fact::ChildStarted { path: from.path, attempt: from.attempt, id: new.id };
+            Outcome::Child(Box::new(new), fact)
+        }
+        Err(error) => Outcome::Fact(Fact::Failed { path: from.path, attempt: from.attempt, error, ms: 0 }),
     }
 }
 
@@ -46,7 +78,7 @@ async fn prepare(
         return Err(expression_failure(&work.path, with.place, error));
     }
     let input = with.template.render(&work.scope).map_err(|e| expression_failure(&work.path, with.place, e.into()))?;
-    start(inner, row, bot, input, work, *wait).await.map_err(|error| Failure::at(&work.path, &error))
+    start(inner, row, bot, input, &from(work.clone()), *wait).await.map_err(|error| Failure::at(&work.path, &error))
 }
 
 async fn start(
@@ -54,7 +86,7 @@ async fn start(
     row: &executions::Model,
     bot: &str,
     input: Value,
-    work: &Work,
+    from: &From,
     wait: bool,
 ) -> Result<New> {
     let workspace = WorkspaceId(row.workspace_id);
@@ -91,8 +123,8 @@ async fn start(
             environment: row.environment.clone(),
             input,
             trigger,
-            idempotency_key: Some(format!("{}:{}", work.idempotency_key, work.attempt)),
-            parent: Some((ExecutionId(row.id), work.path.clone())),
+            idempotency_key: Some(format!("{}:{}", from.idempotency_key, from.attempt)),
+            parent: Some((ExecutionId(row.id), from.path.clone())),
             caller,
         },
         depth: row.depth + 1,

@@ -2,11 +2,12 @@
 //! intents that follow are one transaction.
 
 use super::Driver;
+use super::interpreter::Interpreter;
 use super::load::about;
 use super::log::LogBuffer;
 use crate::error::Result;
 use crate::execution::control::{Inner, Ready};
-use crate::execution::decide::{Command, State};
+use crate::execution::decide::Command;
 use crate::execution::ports::LoadedVersion;
 use crate::execution::store::New;
 use crate::storage::entity::executions;
@@ -17,7 +18,7 @@ use tokio::sync::Notify;
 pub(crate) struct First {
     row: executions::Model,
     version: Arc<LoadedVersion>,
-    state: State,
+    state: Interpreter,
     dispatch: Vec<Command>,
 }
 
@@ -28,8 +29,8 @@ impl First {
     /// Where its row cannot be made.
     pub(crate) fn decide(ready: &Ready, new: &mut New) -> Result<First> {
         let row = new.row()?;
-        let begun = |new: &New| -> Result<State> {
-            Ok(State::fold(ready.plan.clone(), about(&row, ready.version.number)?, new.entries()))
+        let begun = |new: &New| -> Result<Interpreter> {
+            Ok(Interpreter::fold(ready.plan.clone(), about(&row, ready.version.number)?, new.entries()))
         };
         let mut state = begun(new)?;
         let mut dispatch = Vec::new();

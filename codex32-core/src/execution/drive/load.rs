@@ -1,10 +1,11 @@
 //! From rows to a driver: the journal is read back and folded.
 
+use super::interpreter::Interpreter;
 use super::log::LogBuffer;
 use super::{Driver, Exit};
 use crate::error::{Code, Error, Result};
 use crate::execution::control::Inner;
-use crate::execution::decide::{About, Fact, State};
+use crate::execution::decide::{About, Fact};
 use crate::execution::entry::{Event, Failure};
 use crate::execution::ports::LoadedVersion;
 use crate::execution::types::Status;
@@ -49,7 +50,7 @@ async fn try_load(inner: Arc<Inner>, row: &executions::Model, bell: Arc<Notify>)
     let lines = inner.store.last_line(id).await?;
     let seq = entries.last().map_or(0, |entry| entry.seq).max(lines.seq);
     let held = entries.first().is_some_and(|entry| matches!(entry.event, Event::Held { .. }));
-    let state = State::fold(ready.plan.clone(), about(row, ready.version.number)?, entries);
+    let mut state = Interpreter::fold(ready.plan.clone(), about(row, ready.version.number)?, entries);
     if !state.is_started() && !held {
         return Err(Error::internal(format!("the execution {id} has no journal")));
     }
@@ -64,7 +65,7 @@ impl Driver {
         inner: Arc<Inner>,
         row: Arc<executions::Model>,
         version: Arc<LoadedVersion>,
-        state: State,
+        state: Interpreter,
         log: Arc<LogBuffer>,
         bell: Arc<Notify>,
     ) -> Driver {
@@ -85,6 +86,7 @@ impl Driver {
             dispatch: Vec::new(),
             draining: false,
             look: true,
+            fiber: None,
             permit: None,
             history: None,
         }

@@ -1,6 +1,7 @@
 //! Going on with another version: where the way to here would have been the same with it.
 
 use super::Driver;
+use super::interpreter::Interpreter;
 use super::load::about;
 use crate::clock::Millis;
 use crate::error::{Error, Result};
@@ -43,13 +44,16 @@ impl Driver {
 
     async fn moved(&self, to: VersionId) -> Result<Moved> {
         let ready = self.inner.versions.get(WorkspaceId(self.row.workspace_id), to).await?;
+        let (Interpreter::Blueprint(now), None) = (&self.state, &ready.plan.native) else {
+            return Err(Error::precondition("a native function goes on in its own version only"));
+        };
         let row = executions::Model { version_id: to.0, runs_on: ready.runs_on().to_owned(), ..(*self.row).clone() };
         let entries = self.inner.store.whole_journal(ExecutionId(row.id)).await?;
         let replayed = replay(ready.plan.clone(), about(&row, ready.version.number)?, &entries);
         if let Some(parting) = &replayed.divergence {
             return Err(Error::precondition(parting.reason()));
         }
-        if let Some(why) = self.state.cannot_go_on_as(&replayed.state) {
+        if let Some(why) = now.cannot_go_on_as(&replayed.state) {
             return Err(Error::precondition(why));
         }
         Ok(Moved { row, ready, state: replayed.state })
@@ -57,7 +61,11 @@ impl Driver {
 
     /// Everything that runs or waits goes on where it is, in the state of the other version.
     fn go_on_as(&mut self, moved: Moved, commit: &mut Commit) {
-        let (before, after) = (self.state.listening(), moved.state.listening());
+        let before = match &self.state {
+            Interpreter::Blueprint(state) => state.listening(),
+            Interpreter::Native(_) => Vec::new(),
+        };
+        let after = moved.state.listening();
         for wait in after {
             let same = before.iter().any(|old| listens_for(old) == listens_for(&wait));
             if !same && let Some(wait) = super::round::event_wait(commit.id, &wait) {
@@ -67,7 +75,7 @@ impl Driver {
         commit.version = Some((VersionId(moved.row.version_id), moved.row.runs_on.clone()));
         self.row = Arc::new(moved.row);
         self.version = moved.ready.version.clone();
-        self.state = moved.state;
+        self.state = Interpreter::Blueprint(Box::new(moved.state));
         let mut open = self.state.in_flight();
         open.retain(|command| !self.running.values().any(|running| command.path() == Some(&*running.path)));
         self.dispatch = open;

@@ -6,9 +6,11 @@
 mod ask;
 mod child;
 mod first;
+mod interpreter;
 mod load;
 mod log;
 mod migrate;
+mod native;
 mod park;
 mod perform;
 mod round;
@@ -21,12 +23,14 @@ pub(crate) use first::First;
 pub(crate) use load::{about, load};
 
 use super::control::Inner;
-use super::decide::{Command, Fact, State};
+use super::decide::{Command, Fact};
 use super::entry::Entry;
+use super::native::Fiber;
 use super::ports::LoadedVersion;
 use super::store::New;
 use crate::clock::Millis;
 use crate::storage::entity::executions;
+use interpreter::Interpreter;
 use log::LogBuffer;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,7 +51,9 @@ pub(crate) struct Driver {
     inner: Arc<Inner>,
     row: Arc<executions::Model>,
     version: Arc<LoadedVersion>,
-    state: State,
+    state: Interpreter,
+    /// The function that stands in place of steps, while it runs.
+    fiber: Option<Fiber>,
     /// Number of the last entry or line that is written.
     seq: i64,
     log: Arc<LogBuffer>,

@@ -29,13 +29,16 @@ impl Driver {
     /// Starts what the last round has recorded.
     pub(super) fn perform(&mut self, mut tokens: Tokens) {
         for command in std::mem::take(&mut self.dispatch) {
-            let (Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work)) = &command else {
-                continue;
+            let (path, attempt) = match &command {
+                Command::Run(work) | Command::StartChild(work, _) | Command::Continue(work) => {
+                    (work.path.clone(), work.attempt)
+                }
+                Command::Native(work) => (work.path.clone(), work.attempt),
+                _ => continue,
             };
-            if !self.state.is_current(&work.path, work.attempt) {
+            if !self.state.is_current(&path, attempt) {
                 continue;
             }
-            let (path, attempt) = (work.path.clone(), work.attempt);
             let cancel = CancellationToken::new();
             let task = match command {
                 Command::Run(work) => {
@@ -45,6 +48,10 @@ impl Driver {
                 }
                 Command::StartChild(work, _) => self.tasks.spawn(self.calling(work)),
                 Command::Continue(work) => self.tasks.spawn(self.continuing(work)),
+                Command::Native(work) => match self.native(work, cancel.clone()) {
+                    Some(work) => self.tasks.spawn(work),
+                    None => continue,
+                },
                 _ => continue,
             };
             self.running.insert(task.id(), Running { path, attempt, cancel });
@@ -91,9 +98,7 @@ impl Attempt {
             let took = self.inner.clock.now() - began;
             let ms = u64::try_from(took).unwrap_or(0);
             let (path, attempt) = (self.work.path.clone(), self.work.attempt);
-            let outcome = if result.is_ok() { "succeeded" } else { "failed" };
-            metrics::counter!("codex32_steps_total", "outcome" => outcome).increment(1);
-            metrics::histogram!("codex32_step_seconds").record(took as f64 / 1_000.0);
+            measure(result.is_ok(), took);
             Outcome::Fact(match result {
                 Ok(output) => Fact::Succeeded { path, attempt, output, ms },
                 Err(error) => Fact::Failed { path, attempt, error, ms },
@@ -110,13 +115,7 @@ impl Attempt {
         // Asked for again: the step may itself have learned of a new secret.
         let mask = self.mask().await.map_err(|error| self.failed(&error))?;
         let output = output.map_err(|failure| masked(failure, &mask))?;
-        let bytes = size(&output);
-        if bytes > MAX_OUTPUT {
-            let message = format!("the result has {bytes} bytes; the limit is {MAX_OUTPUT}");
-            let error = Error::new(Code::TooLarge, message).hint("write it to a file or a table and return less");
-            return Err(self.failed(&error));
-        }
-        Ok(mask.value(output))
+        fit(output, &self.work.path, &mask)
     }
 
     async fn mask(&self) -> Result<Mask> {
@@ -281,7 +280,26 @@ impl Attempt {
     }
 }
 
-fn masked(mut failure: Failure, mask: &Mask) -> Failure {
+/// Counts an attempt that took so many milliseconds.
+pub(super) fn measure(succeeded: bool, took: Millis) {
+    let outcome = if succeeded { "succeeded" } else { "failed" };
+    metrics::counter!("codex32_steps_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("codex32_step_seconds").record(took as f64 / 1_000.0);
+}
+
+/// The result of the step at `path`, fit to be written.
+pub(super) fn fit(output: Value, path: &str, mask: &Mask) -> Result<Value, Failure> {
+    let bytes = size(&output);
+    if bytes > MAX_OUTPUT {
+        let message = format!("the result has {bytes} bytes; the limit is {MAX_OUTPUT}");
+        let error = Error::new(Code::TooLarge, message).hint("write it to a file or a table and return less");
+        return Err(Failure::at(path, &error));
+    }
+    Ok(mask.value(output))
+}
+
+/// A failure, secrets taken out.
+pub(super) fn masked(mut failure: Failure, mask: &Mask) -> Failure {
     failure.message = mask.text(&failure.message);
     failure.hint = failure.hint.map(|hint| mask.text(&hint));
     for fault in &mut failure.faults {

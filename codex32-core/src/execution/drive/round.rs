@@ -3,6 +3,7 @@
 use super::run::News;
 use super::{Driver, Exit};
 use crate::clock::Millis;
+use crate::execution::decide::native::Request;
 use crate::execution::decide::{Command, Effect, Fact, Finish, Work};
 use crate::execution::entry::Event;
 use crate::execution::store::{Asked, Commit, Ended, EventWait, Whose};
@@ -142,6 +143,18 @@ impl Driver {
         self.append(now, command.event(), commit);
         match command {
             Command::Run(_) | Command::StartChild(..) | Command::Continue(_) => self.dispatch.push(command),
+            Command::Native(work) => match &work.request {
+                Request::Event { name, filter, .. } => commit.waits.push(EventWait {
+                    execution: commit.id,
+                    path: work.path,
+                    event: name.clone(),
+                    filter: filter.clone(),
+                    scope: json!({}),
+                    after: 0,
+                }),
+                Request::Step { .. } | Request::Child { .. } => self.dispatch.push(Command::Native(work)),
+                Request::Sleep(_) | Request::Signal { .. } => {}
+            },
             Command::AwaitEvent { .. } => commit.waits.extend(event_wait(commit.id, &command)),
             Command::AskApproval { path, message, due } => {
                 commit.asked.push(Asked { path, bot_name: self.row.bot_name.clone(), message, expires_at: due });

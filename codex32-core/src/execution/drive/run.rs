@@ -4,6 +4,7 @@ use super::{Driver, Exit, Outcome};
 use crate::error::{Code, Error};
 use crate::execution::decide::Fact;
 use crate::execution::entry::Failure;
+use crate::execution::native::Fiber;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinError;
@@ -57,10 +58,10 @@ impl Driver {
             if let Some(exit) = self.round(news).await {
                 return exit;
             }
-            if look {
+            if self.advance().await || look {
                 continue;
             }
-            if self.running.is_empty() {
+            if self.running.is_empty() && self.rests() {
                 match self.rest().await {
                     Some(exit) => return exit,
                     // Something came in the meantime.
@@ -92,6 +93,7 @@ impl Driver {
             }
             () = self.bell.notified() => true,
             () = self.log.bell.notified() => false,
+            () = stirs(&mut self.fiber) => false,
             () = timer => false,
             () = shutdown.cancelled(), if !self.draining => {
                 self.draining = true;
@@ -158,9 +160,18 @@ impl Driver {
     /// Gives what was told to stop a moment to do so, then drops it.
     async fn stop(&mut self) {
         self.abort_all();
+        self.end_fiber().await;
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, all).await.is_err() {
             self.tasks.shutdown().await;
         }
+    }
+}
+
+/// Returns when the function that runs in place of steps has something to say.
+async fn stirs(fiber: &mut Option<Fiber>) {
+    match fiber {
+        Some(fiber) => fiber.stirs().await,
+        None => std::future::pending().await,
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn compile(blueprint: &Blueprint) -> Result<CompiledBlueprint> {
         nodes: builder.nodes,
         blocks: builder.blocks,
         root,
+        native: blueprint.native.clone(),
         timeout: blueprint.timeout.map(millis),
         output: output.flatten(),
     })

@@ -11,7 +11,7 @@ pub(crate) use code::{Code, Needs, Text};
 pub(crate) use order::Redo;
 
 use super::entry::Shared;
-use crate::blueprint::{Blueprint, Language, OnTimeout, Retry, Source};
+use crate::blueprint::{Blueprint, Language, Native, OnTimeout, Retry, Source};
 use crate::clock::Millis;
 use crate::error::Result;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct CompiledBlueprint {
     nodes: Vec<Node>,
     blocks: Vec<Vec<NodeId>>,
     root: BlockId,
+    /// The function of a program that stands in place of steps.
+    pub(crate) native: Option<Native>,
     /// Longest time for a whole execution, in milliseconds.
     pub(crate) timeout: Option<Millis>,
     /// What an execution returns; by default the last step's output.

@@ -59,7 +59,7 @@ impl Store {
         workspaces: Vec<Uuid>,
     ) -> Result<Vec<Claimed>> {
         let now = self.clock.now();
-        let fits = fits(&self.labels);
+        let fits = fits(&self.labels.all());
         self.write("claim", move |tx| {
             Box::pin(async move {
                 let (mut claimed, mut open) = (Vec::new(), workspaces);

@@ -30,6 +30,7 @@ pub(crate) use row::ended_row;
 pub(crate) use start::{FIRST_TOKEN, Lease, MAX_CALLS, New, insert};
 pub(crate) use waits::{CONSUMER, EventWait};
 
+use super::labels::Labels;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::storage::{Db, Group, Tx};
@@ -48,7 +49,7 @@ pub(crate) struct Store {
     pub(crate) clock: Arc<dyn Clock>,
     writes: Group<Write, Written>,
     /// Of the executor: it claims what asks for these, and what asks for none.
-    pub(crate) labels: Vec<String>,
+    pub(crate) labels: Labels,
     /// Where tests stop the world.
     #[cfg(test)]
     pub(crate) gate: Option<Arc<dyn Gate>>,
@@ -71,7 +72,7 @@ impl Store {
             db,
             clock,
             writes,
-            labels: Vec::new(),
+            labels: Labels::default(),
             #[cfg(test)]
             gate: None,
         }

@@ -29,7 +29,7 @@ impl Store {
     }
 
     async fn workspaces(&self, after: Uuid, most: u64) -> Result<Vec<Uuid>> {
-        let rows = self.db.read().query_all(&walk(fits(&self.labels), after, most)).await?;
+        let rows = self.db.read().query_all(&walk(fits(&self.labels.all()), after, most)).await?;
         rows.into_iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
     }
 }

@@ -45,7 +45,7 @@ impl Store {
                     lease_ms: Set(worker.lease_ms),
                 };
                 let again = OnConflict::column(Column::Id)
-                    .update_columns([Column::Active, Column::Draining, Column::SeenAt])
+                    .update_columns([Column::Labels, Column::Active, Column::Draining, Column::SeenAt])
                     .to_owned();
                 workers::Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
                 Ok(())

@@ -19,6 +19,7 @@ pub(crate) fn bot(steps: Vec<Step>) -> Blueprint {
         limits: Limits::default(),
         runs_on: Vec::new(),
         flow: Default::default(),
+        native: None,
         timeout: None,
         retention: Retention::default(),
         restart: Restart::Never,

@@ -44,7 +44,7 @@ impl Gate for Crash {
 /// How an execution ended, but for what may differ between two runs: ids and times.
 #[derive(Debug, PartialEq)]
 pub(super) struct Summary {
-    status: Status,
+    pub(super) status: Status,
     output: Option<Value>,
     error: Option<(crate::error::Code, String)>,
     not_undone: BTreeSet<String>,
@@ -56,7 +56,7 @@ pub(super) struct Summary {
 
 /// One process: until the execution is over (with its summary) or the crash. Gives the
 /// number of places where it could have crashed.
-fn live(world: &World, url: &str, at: usize) -> (Option<Summary>, usize) {
+pub(super) fn live(world: &World, url: &str, at: usize) -> (Option<Summary>, usize) {
     let gate = Crash::new(at);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let summary = runtime.block_on(async {

@@ -1,13 +1,14 @@
 //! A small world around an executor: bots, effects that can be counted, time moved by hand.
 
-use crate::blueprint::Blueprint;
+use crate::blueprint::{Blueprint, Native};
 use crate::clock::{Clock, SimulatedClock};
 use crate::connector::{ActionContext, KvChange, Services};
 use crate::error::{Code, Error, Result};
 use crate::event::Bus;
 use crate::execution::store::Gate;
 use crate::execution::{
-    Actions, BotSource, Config, Execution, Executor, LoadedVersion, Parts, Scripts, Start, Started, Status, Target,
+    Actions, BotSource, Config, DurableFunction, Execution, Executor, LoadedVersion, Parts, Scripts, Start, Started,
+    Status, Target,
 };
 use crate::id::{BotId, ExecutionId, VersionId, WorkspaceId};
 use crate::observe::Stream;
@@ -27,6 +28,9 @@ use uuid::Uuid;
 /// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A function and what it is registered as.
+pub(crate) type Registered = (Native, Arc<dyn DurableFunction>);
+
 /// What outlives a crash.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -36,6 +40,8 @@ pub(crate) struct World {
     pub(crate) bots: Arc<Bots>,
     pub(crate) effects: Arc<Effects>,
     pub(crate) config: Config,
+    /// Functions that each life registers.
+    pub(crate) natives: Arc<Mutex<Vec<Registered>>>,
 }
 
 /// Bots by name, the same ones in every environment.
@@ -96,7 +102,15 @@ impl World {
             bots: Arc::default(),
             effects: Arc::default(),
             config: Config { drain_ms: 200, ..Config::default() },
+            natives: Arc::default(),
         }
+    }
+
+    /// A bot that is a native function, which lives from now on register.
+    pub(crate) fn native(&self, name: &str, function: impl DurableFunction) {
+        let native = Native { function: name.to_owned(), revision: None };
+        self.bot(name, Blueprint { native: Some(native.clone()), ..super::blueprints::bot(Vec::new()) });
+        self.natives.lock().unwrap().push((native, Arc::new(function)));
     }
 
     pub(crate) fn bot(&self, name: &str, mut blueprint: Blueprint) {
@@ -167,6 +181,10 @@ impl World {
             config: self.config.clone(),
         };
         let executor = Executor::gated(parts, gate);
+        let natives = self.natives.lock().unwrap().clone();
+        for (native, function) in natives {
+            executor.register(&native, function).await;
+        }
         Life { world: self.clone(), db, bus, secrets, executor, stop: CancellationToken::new(), run: None }
     }
 

@@ -1,0 +1,110 @@
+//! Python functions as durable workflows: messages to `python/codex32/_workflow.py`.
+
+use crate::runtime::handle;
+use codex32_core::engine::{Engine, Workflow};
+use codex32_core::error::{Error, Result};
+use codex32_core::execution::{Bridge, Done, Host};
+use pyo3::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What the decorator tells of a function.
+#[derive(Deserialize)]
+struct Spec {
+    name: String,
+    revision: Option<String>,
+    description: Option<String>,
+    inputs: Option<Value>,
+    #[serde(default)]
+    on: Vec<Value>,
+    timeout_ms: Option<u64>,
+    environment: Option<String>,
+    deploy: bool,
+}
+
+impl Spec {
+    fn workflow(self) -> Workflow {
+        let mut workflow = Workflow::new(self.name).on(self.on);
+        if let Some(revision) = self.revision {
+            workflow = workflow.revision(revision);
+        }
+        if let Some(description) = self.description {
+            workflow = workflow.description(description);
+        }
+        if let Some(inputs) = self.inputs {
+            workflow = workflow.inputs(inputs);
+        }
+        if let Some(ms) = self.timeout_ms {
+            workflow = workflow.timeout(Duration::from_millis(ms));
+        }
+        if let Some(environment) = self.environment {
+            workflow = workflow.environment(environment);
+        }
+        if self.deploy { workflow } else { workflow.only_finishes() }
+    }
+}
+
+/// Registers the function that the Python side has as `key`. Gives the number of its version.
+pub(crate) async fn register(engine: &Engine, bridge: &Arc<Bridge>, spec: &str, key: &str) -> Result<Value> {
+    let spec: Spec = serde_json::from_str(spec).map_err(|e| Error::invalid(format!("the workflow: {e}")))?;
+    engine.workflow_with(spec.workflow(), bridge.function(key)).await.map(Value::from)
+}
+
+/// The Python side of the workflows of an engine.
+struct Side {
+    messages: UnboundedSender<(Value, Done)>,
+}
+
+impl Host for Side {
+    fn send(&self, message: Value, done: Done) {
+        // Where the interpreter shuts down nobody listens any more.
+        let _ = self.messages.send((message, done));
+    }
+}
+
+/// A bridge to `receive`, which is called with a JSON text and a function for what comes of it.
+pub(crate) fn bridge(receive: Py<PyAny>) -> PyResult<Arc<Bridge>> {
+    let (messages, queue) = unbounded_channel();
+    handle()?.spawn(deliver(receive, queue));
+    Ok(Bridge::new(Arc::new(Side { messages })))
+}
+
+async fn deliver(receive: Py<PyAny>, mut queue: UnboundedReceiver<(Value, Done)>) {
+    let receive = Arc::new(receive);
+    while let Some((message, done)) = queue.recv().await {
+        let receive = receive.clone();
+        // Python code blocks its thread; one after the other, so that their order stays.
+        let handed = tokio::task::spawn_blocking(move || {
+            Python::try_attach(|py| {
+                let result = Finish { done: Mutex::new(Some(done)) };
+                if let Err(error) = receive.call1(py, (message.to_string(), result)) {
+                    error.write_unraisable(py, None);
+                }
+            })
+        });
+        if !matches!(handed.await, Ok(Some(()))) {
+            return;
+        }
+    }
+}
+
+/// Is called once with `(ok, json)`.
+#[pyclass(frozen)]
+struct Finish {
+    done: Mutex<Option<Done>>,
+}
+
+#[pymethods]
+impl Finish {
+    fn __call__(&self, ok: bool, text: &str) {
+        let Some(done) = self.done.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let failed = |message: String| Error::new(codex32_core::error::Code::Failed, message);
+        done(match ok {
+            true => serde_json::from_str(text).map_err(|e| failed(format!("the result: {e}"))),
+            false => Err(serde_json::from_str(text).unwrap_or_else(|_| failed(text.to_owned()))),
+        });
+    }
+}
