@@ -57,6 +57,8 @@ impl Archive {
         if scheme != ObjectStoreScheme::AmazonS3 {
             return Err(unknown());
         }
+        // Its client asks the process for a provider; one that was chosen before stands.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let (store, _) = object_store::parse_url_opts(&url, settings)
             .map_err(|e| Error::invalid(format!("the archive {} cannot be used: {e}", shown(&url))))?;
         Ok(Archive { store: Arc::new(PrefixStore::new(store, prefix)), shown: shown(&url) })

@@ -179,10 +179,10 @@ impl Cluster {
             let node = self.begun % self.nodes.len();
             let executor = self.nodes[node].executor.clone();
             let asked = tokio::time::timeout(Duration::from_millis(50), executor.start(start.clone())).await;
-            match asked {
-                Ok(Ok(started)) => return started.id,
-                _ => self.world.clock.advance(1_000),
+            if let Ok(Ok(started)) = asked {
+                return started.id;
             }
+            self.world.clock.advance(1_000);
         }
     }
 
