@@ -4,7 +4,6 @@
 //! - [`Execution`], [`StepState`], [`Entry`] and [`Line`] are what callers see.
 //! - [`CompiledBlueprint`] is a blueprint with its expressions compiled.
 //! - [`BotSource`], [`Actions`] and [`Scripts`] are what it needs from other rooms.
-//!
 //! - [`Ctx`] and [`DurableFunction`]: functions of the program in place of steps.
 //!
 //! Inside: `plan` compiles, `flow` says what the rules of a bot are about a start, `decide` is the pure interpreter, `store` is the only
