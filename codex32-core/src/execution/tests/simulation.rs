@@ -165,7 +165,7 @@ impl Cluster {
     }
 
     /// Whether every execution waits, at one moment.
-    async fn is_still(&self) -> bool {
+    async fn all_wait(&self) -> bool {
         let going = executions::Column::Status.is_in([Status::Queued, Status::Running].map(Status::as_str));
         executions::Entity::find().filter(going).count(self.db.read()).await.unwrap() == 0
     }
@@ -186,7 +186,7 @@ impl Cluster {
         }
     }
 
-    async fn to_the_end(&mut self) -> Summary {
+    async fn drive_to_the_end(&mut self) -> Summary {
         // Who looks at it from outside has no faults.
         let watcher = self.world.still(self.db.clone(), None).await;
         let mut chain = vec![self.start().await];
@@ -208,7 +208,7 @@ impl Cluster {
             if idle > 3 {
                 idle = 0;
                 self.replace_lost().await;
-                if self.is_still().await {
+                if self.all_wait().await {
                     outside(&watcher, id).await;
                 }
                 self.world.clock.advance(500);
@@ -251,7 +251,7 @@ fn live(case: &Case, fate: Arc<Fate>, template: &Path) -> Summary {
     runtime.block_on(async {
         let db = Db::open(&format!("sqlite://{}", file.display())).await.unwrap();
         let mut cluster = Cluster { world, db, fate, nodes: Vec::new(), begun: 0 };
-        match tokio::time::timeout(PATIENCE, cluster.to_the_end()).await {
+        match tokio::time::timeout(PATIENCE, cluster.drive_to_the_end()).await {
             Ok(summary) => summary,
             Err(_) => panic!("it comes to no end: {}", cluster.story().await),
         }
