@@ -5,52 +5,13 @@ use codex32_core::engine::{Engine, Workflow};
 use codex32_core::error::{Error, Result};
 use codex32_core::execution::{Bridge, Done, Host};
 use pyo3::prelude::*;
-use serde::Deserialize;
 use serde_json::Value;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-/// What the decorator tells of a function.
-#[derive(Deserialize)]
-struct Spec {
-    name: String,
-    revision: Option<String>,
-    description: Option<String>,
-    inputs: Option<Value>,
-    #[serde(default)]
-    on: Vec<Value>,
-    timeout_ms: Option<u64>,
-    environment: Option<String>,
-    deploy: bool,
-}
-
-impl Spec {
-    fn workflow(self) -> Workflow {
-        let mut workflow = Workflow::new(self.name).on(self.on);
-        if let Some(revision) = self.revision {
-            workflow = workflow.revision(revision);
-        }
-        if let Some(description) = self.description {
-            workflow = workflow.description(description);
-        }
-        if let Some(inputs) = self.inputs {
-            workflow = workflow.inputs(inputs);
-        }
-        if let Some(ms) = self.timeout_ms {
-            workflow = workflow.timeout(Duration::from_millis(ms));
-        }
-        if let Some(environment) = self.environment {
-            workflow = workflow.environment(environment);
-        }
-        if self.deploy { workflow } else { workflow.only_finishes() }
-    }
-}
 
 /// Registers the function that the Python side has as `key`. Gives the number of its version.
 pub(crate) async fn register(engine: &Engine, bridge: &Arc<Bridge>, spec: &str, key: &str) -> Result<Value> {
-    let spec: Spec = serde_json::from_str(spec).map_err(|e| Error::invalid(format!("the workflow: {e}")))?;
-    engine.workflow_with(spec.workflow(), bridge.function(key)).await.map(Value::from)
+    engine.workflow_with(Workflow::read(spec)?, bridge.function(key)).await.map(Value::from)
 }
 
 /// The Python side of the workflows of an engine.

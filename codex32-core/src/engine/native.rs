@@ -4,6 +4,7 @@ use super::Engine;
 use crate::blueprint::{self, Native};
 use crate::error::{Code, Error, Result};
 use crate::execution::{Ctx, DurableFunction};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,41 @@ pub struct Workflow {
     deploy: bool,
 }
 
+/// What a program in another language tells of a function; `timeout` in milliseconds.
+#[derive(Deserialize)]
+struct Spec {
+    name: String,
+    revision: Option<String>,
+    description: Option<String>,
+    inputs: Option<Value>,
+    #[serde(default)]
+    on: Vec<Value>,
+    #[serde(alias = "timeout_ms")]
+    timeout: Option<u64>,
+    environment: Option<String>,
+    deploy: Option<bool>,
+}
+
 impl Workflow {
+    /// What a program in another language tells of a function, as a JSON object: `name`, and
+    /// `revision`, `description`, `inputs`, `on`, `timeout` (milliseconds), `environment` and
+    /// `deploy` where they are not left out.
+    ///
+    /// # Errors
+    /// `invalid` where it is none.
+    pub fn read(spec: &str) -> Result<Workflow> {
+        let spec: Spec = serde_json::from_str(spec).map_err(|e| Error::invalid(format!("the workflow: {e}")))?;
+        Ok(Workflow {
+            native: Native { function: spec.name, revision: spec.revision },
+            description: spec.description,
+            inputs: spec.inputs,
+            on: spec.on,
+            timeout: spec.timeout.map(Duration::from_millis),
+            environment: spec.environment,
+            deploy: spec.deploy.unwrap_or(true),
+        })
+    }
+
     /// A function called `name`, as the name of a bot: lower-case letters, digits, hyphens.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {

@@ -5,53 +5,14 @@ use codex32_core::error::{Code, Error, Result};
 use codex32_core::execution::{Bridge, Done, Host};
 use napi::Status;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use serde::Deserialize;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// A function that takes one JSON text. It does not keep the process alive: Node ends
 /// when nothing else is left to do.
 pub type Receive = ThreadsafeFunction<String, (), String, Status, false, true>;
-
-/// What the registration tells of a function.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Spec {
-    name: String,
-    revision: Option<String>,
-    description: Option<String>,
-    inputs: Option<Value>,
-    #[serde(default)]
-    on: Vec<Value>,
-    timeout: Option<u64>,
-    environment: Option<String>,
-    deploy: Option<bool>,
-}
-
-impl Spec {
-    fn workflow(self) -> Workflow {
-        let mut workflow = Workflow::new(self.name).on(self.on);
-        if let Some(revision) = self.revision {
-            workflow = workflow.revision(revision);
-        }
-        if let Some(description) = self.description {
-            workflow = workflow.description(description);
-        }
-        if let Some(inputs) = self.inputs {
-            workflow = workflow.inputs(inputs);
-        }
-        if let Some(ms) = self.timeout {
-            workflow = workflow.timeout(Duration::from_millis(ms));
-        }
-        if let Some(environment) = self.environment {
-            workflow = workflow.environment(environment);
-        }
-        if self.deploy.unwrap_or(true) { workflow } else { workflow.only_finishes() }
-    }
-}
 
 /// The workflows of an engine.
 pub(super) struct Workflows {
@@ -75,8 +36,7 @@ impl Workflows {
 
     /// Registers the function that the other side has as `key`. Gives the number of its version.
     pub(super) async fn register(&self, engine: &Engine, spec: &str, key: &str) -> Result<Value> {
-        let spec: Spec = serde_json::from_str(spec).map_err(|e| Error::invalid(format!("the workflow: {e}")))?;
-        engine.workflow_with(spec.workflow(), self.bridge.function(key)).await.map(Value::from)
+        engine.workflow_with(Workflow::read(spec)?, self.bridge.function(key)).await.map(Value::from)
     }
 
     /// What came of the message `id`.
