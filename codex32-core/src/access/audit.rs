@@ -6,10 +6,10 @@ use crate::error::{Error, Result};
 use crate::id::{TokenId, UserId};
 use crate::storage::entity::audit;
 use crate::storage::page::{self, Page};
-use crate::storage::{Db, Group, Tx};
+use crate::storage::{Db, Group, Tx, insert_all};
 use futures::future::BoxFuture;
 use schemars::JsonSchema;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -98,14 +98,20 @@ impl std::fmt::Debug for Trail {
 
 impl Trail {
     pub(super) fn new(db: Db) -> Trail {
-        Trail(Group::new(move |rows: Vec<audit::ActiveModel>| -> BoxFuture<'static, Vec<Result<()>>> {
-            let (db, count) = (db.clone(), rows.len());
+        let to = db.clone();
+        Trail(db.group(move |rows: Vec<audit::ActiveModel>| -> BoxFuture<'static, Vec<Result<()>>> {
+            let (db, count) = (to.clone(), rows.len());
             Box::pin(async move {
                 let written = db.single(move |db| {
-                    Box::pin(async move { Ok(audit::Entity::insert_many(rows).exec_without_returning(db).await?) })
+                    let insert = insert_all(rows.clone());
+                    Box::pin(async move {
+                        if let Some(insert) = insert {
+                            db.execute(&insert).await?;
+                        }
+                        Ok(())
+                    })
                 });
-                let written = written.await.map(|_| ());
-                vec![written; count]
+                vec![written.await; count]
             })
         }))
     }

@@ -167,7 +167,11 @@ impl Engine {
         if tokio::time::timeout(LAST_WORD, tasks.last.wait()).await.is_err() {
             tracing::debug!("the last word to the other nodes was not sent");
         }
-        // Clones of the engine may outlive this; another process, or this one, may open the folder now.
+        // Clones of the engine may outlive this; they are not to hold connections.
+        if tokio::time::timeout(LAST_WORD, self.inner.db.clone().close()).await.is_err() {
+            tracing::debug!("a connection to the database was still in use");
+        }
+        // Another process, or this one, may open the folder now.
         drop(self.inner.lock.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
     }
 

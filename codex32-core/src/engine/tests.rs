@@ -55,3 +55,14 @@ async fn a_purged_bot_leaves_no_execution() {
     assert_eq!(executions(&engine).await, 0);
     engine.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_shut_down_holds_no_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::open(Config::in_folder(folder.path())).await.unwrap();
+    engine.start().await.unwrap();
+    let clone = engine.clone();
+    clone.db().ping().await.unwrap();
+    engine.shutdown().await;
+    assert!(clone.db().ping().await.is_err());
+}

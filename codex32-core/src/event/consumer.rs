@@ -15,7 +15,7 @@ const PAGE: usize = 500;
 /// them again is harmless, and a write for each would cost more than the events.
 const SAVE_EVERY: i64 = 500;
 /// The least time between two looks at a busy bus.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(10);
 /// How long [`Consumer::gathered_news`] gathers.
 const GATHER: Duration = Duration::from_millis(50);
 

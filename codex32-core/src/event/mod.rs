@@ -42,9 +42,10 @@ pub use name::{MAX_DATA, MAX_NAME, check_custom};
 use crate::clock::{Clock, Millis};
 use crate::error::Result;
 use crate::id::WorkspaceId;
-use crate::storage::{Db, Tx, Word};
+use crate::storage::{Db, Script, Tx, Word};
 use futures::stream::BoxStream;
 use schemars::JsonSchema;
+use sea_orm::{ConnectionTrait as _, DbBackend};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -156,6 +157,24 @@ impl Bus {
     /// Publishes all of these within a transaction, in their order, as [`Bus::publish_in`] does one.
     pub(crate) async fn announce_in(tx: &Tx, clock: &dyn Clock, told: Vec<Announcement>) -> Result<()> {
         store::insert_many(tx, clock.now(), told).await
+    }
+
+    /// The same behind the statements of `script`, which it ends.
+    pub(crate) async fn announce_behind(
+        mut script: Script<'_>,
+        tx: &Tx,
+        clock: &dyn Clock,
+        told: &[Announcement],
+    ) -> Result<()> {
+        if !told.is_empty() {
+            if tx.get_database_backend() == DbBackend::Postgres {
+                // The bus is held for as short as can be.
+                std::mem::replace(&mut script, Script::new(tx)).run().await?;
+                store::hold(tx).await?;
+            }
+            store::publish(&mut script, clock.now(), told);
+        }
+        script.run().await
     }
 
     /// Wakes subscribers and consumers after a commit, those of other processes, too.

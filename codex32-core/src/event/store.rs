@@ -5,7 +5,7 @@ use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 use crate::storage::entity::{event_offsets, events};
-use crate::storage::{Tx, insert_all};
+use crate::storage::{Script, Tx, insert_all};
 use sea_orm::sea_query::OnConflict;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
@@ -37,13 +37,19 @@ pub(super) async fn insert_many(tx: &Tx, at: Millis, told: Vec<Announcement>) ->
         return Ok(());
     }
     hold(tx).await?;
+    let mut script = Script::new(tx);
+    publish(&mut script, at, &told);
+    script.run().await
+}
+
+/// Adds the inserts of `told`. On PostgreSQL [`hold`] comes first.
+pub(super) fn publish(script: &mut Script<'_>, at: Millis, told: &[Announcement]) {
     for told in told.chunks(INSERT_BATCH) {
         let rows = told.iter().map(|one| row(one.workspace, at, one.name, &one.data, one.depth));
         if let Some(insert) = insert_all(rows.collect()) {
-            tx.execute(&insert).await?;
+            script.push(&insert);
         }
     }
-    Ok(())
 }
 
 fn row(workspace: WorkspaceId, at: Millis, name: &str, data: &Value, depth: u32) -> events::ActiveModel {

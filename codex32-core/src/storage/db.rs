@@ -1,17 +1,20 @@
 //! Opening a database and writing to it.
 
+use super::group::Group;
 use super::wake::{PostgresCarrier, Wakes};
-use crate::error::{Error, Result};
+use super::writer::{Job, Writer};
+use crate::error::{Code, Error, Result};
 use futures::future::BoxFuture;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, Statement,
-    TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseExecutor, DatabaseTransaction, DbBackend,
+    Statement, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 /// The server ends a transaction in which nothing was asked for so long.
@@ -36,14 +39,95 @@ pub enum Backend {
 #[derive(Clone)]
 pub struct Db {
     read: DatabaseConnection,
-    write: DatabaseConnection,
-    turn: Arc<Mutex<()>>,
+    write: Way,
+    /// Batches go this way, from a thread of their own.
+    batches: Way,
+    together: Group<Job, ()>,
+    writer: Arc<Writer>,
     /// Counts the writes that may have changed what is kept of the database.
     generation: Arc<AtomicU64>,
     backend: Backend,
     /// Names the database and schema among all of all servers, where others may work on it, too.
     cluster: Option<Arc<str>>,
     wakes: Wakes,
+}
+
+/// A way to write.
+#[derive(Clone)]
+struct Way {
+    connection: DatabaseConnection,
+    /// SQLite has one writer: whoever writes has the turn.
+    turn: Option<Arc<Mutex<()>>>,
+}
+
+impl Way {
+    async fn transaction<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send,
+        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
+    {
+        let _turn = self.turn().await;
+        let tx = match self.turn {
+            // A deferred transaction that reads before it writes would fail under a second process.
+            Some(_) => self.connection.begin_with_options(immediate()).await?,
+            None => self.connection.begin().await?,
+        };
+        match work(&tx).await {
+            Ok(value) => {
+                tx.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The work's own error is what the caller wants; a failed rollback ends with the connection.
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.turn {
+            Some(turn) => Some(turn.lock().await),
+            None => None,
+        }
+    }
+
+    /// Does all of `jobs` in one transaction. Where that fails because of one of them, each
+    /// is done in one of its own, so that none suffers for another.
+    async fn together(self, jobs: Vec<Job>) -> Vec<Result<()>> {
+        if let [job] = jobs.as_slice() {
+            return vec![self.alone(job).await];
+        }
+        let all = jobs.clone();
+        let done = self.transaction(move |tx| {
+            Box::pin(async move {
+                for job in all {
+                    (job.work)(DatabaseExecutor::Transaction(tx)).await?;
+                }
+                Ok(())
+            })
+        });
+        let mut done = vec![match done.await {
+            Ok(()) => return vec![Ok(()); jobs.len()],
+            Err(error) if matches!(error.code(), Code::Unavailable | Code::Busy) => {
+                return vec![Err(error); jobs.len()];
+            }
+            Err(_) => self.alone(&jobs[0]).await,
+        }];
+        for job in &jobs[1..] {
+            done.push(self.alone(job).await);
+        }
+        done
+    }
+
+    async fn alone(&self, job: &Job) -> Result<()> {
+        if job.single {
+            let _turn = self.turn().await;
+            return (job.work)(DatabaseExecutor::Connection(&self.connection)).await;
+        }
+        let work = job.work.clone();
+        self.transaction(move |tx| Box::pin(async move { work(DatabaseExecutor::Transaction(tx)).await })).await
+    }
 }
 
 /// Counts a write when it is over, however it ends: also one that nobody waited for.
@@ -82,14 +166,14 @@ impl Db {
 
     async fn migrate(&self) -> std::result::Result<(), sea_orm::DbErr> {
         if self.backend == Backend::Sqlite {
-            return super::migration::Migrator::up(&self.write, None).await;
+            return super::migration::Migrator::up(&self.write.connection, None).await;
         }
         // Nodes that are started together take turns.
         let turn = self.read.begin().await?;
         // A long migration is no silence of the one who waits for it here.
         turn.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = 0").await?;
         self.alone_in(&turn, "migrate").await?;
-        super::migration::Migrator::up(&self.write, None).await?;
+        super::migration::Migrator::up(&self.write.connection, None).await?;
         turn.commit().await
     }
 
@@ -108,10 +192,14 @@ impl Db {
         // An in-memory database exists once per connection, so both ways share one.
         let write = Self::connect(sqlite_options(url, 1)).await?;
         let read = if memory { write.clone() } else { Self::connect(sqlite_options(url, 8)).await? };
+        let write = Way { connection: write, turn: Some(Arc::default()) };
+        let writer = Writer::start()?;
         Ok(Db {
             read,
+            together: together(write.clone(), writer.handle()),
+            batches: write.clone(),
             write,
-            turn: Arc::default(),
+            writer: Arc::new(writer),
             generation: Arc::default(),
             backend: Backend::Sqlite,
             cluster: None,
@@ -134,13 +222,21 @@ impl Db {
         // A process that is frozen within a transaction, or cut off without a word, must not
         // hold its locks for ever: one of them is the bus, for which all others wait.
         options.map_sqlx_postgres_opts(|o| o.options([("idle_in_transaction_session_timeout", SILENT)]));
-        let read = Self::connect(options).await?;
+        let read = Self::connect(options.clone()).await?;
+        // A connection belongs to the runtime on which it was opened.
+        let writer = Writer::start()?;
+        options.max_connections(1).connect_lazy(true);
+        let batches = writer.handle().spawn(Self::connect(options)).await;
+        let batches = batches.map_err(|_| Error::internal("the thread that writes has ended"))??;
+        let batches = Way { connection: batches, turn: None };
         let cluster =
             cluster_of(&read).await.map_err(|e| Error::unavailable(format!("ask the database for its name: {e}")))?;
         let channel = format!("codex32_{cluster}");
         Ok(Db {
-            write: read.clone(),
-            turn: Arc::default(),
+            write: Way { connection: read.clone(), turn: None },
+            together: together(batches.clone(), writer.handle()),
+            batches,
+            writer: Arc::new(writer),
             generation: Arc::default(),
             backend: Backend::Postgres,
             cluster: Some(cluster.into()),
@@ -224,50 +320,87 @@ impl Db {
         T: Send,
         F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
     {
-        let _turn = match self.backend {
-            Backend::Sqlite => Some(self.turn.lock().await),
-            Backend::Postgres => None,
-        };
-        if self.backend == Backend::Sqlite {
-            // A deferred transaction that reads before it writes would fail under a second process.
-            return self.write_in(self.write.begin_with_options(immediate()).await?, work).await;
-        }
-        self.write_in(self.write.begin().await?, work).await
+        self.write.transaction(work).await
     }
 
-    /// Like [`Db::append`], for work that is one statement: it is a transaction by itself,
-    /// which saves the beginning and the commit.
+    /// Like [`Db::append`], for work that shares a transaction with what is given here at
+    /// the same time. It may be done a second time, where that transaction fails.
+    ///
+    /// # Errors
+    /// Those of the work and of the database.
+    pub(crate) async fn batch<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'t> Fn(&'t Tx) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+    {
+        let work = Arc::new(work);
+        self.submit(false, move |db| {
+            let work = work.clone();
+            Box::pin(async move {
+                match db {
+                    DatabaseExecutor::Transaction(tx) => work(tx).await,
+                    _ => Err(Error::internal("a batch was begun without a transaction")),
+                }
+            })
+        })
+        .await
+    }
+
+    /// Like [`Db::batch`], for work that is one statement: it is a transaction by itself,
+    /// which saves the beginning and the commit where nothing else is written.
     ///
     /// # Errors
     /// Those of the statement.
     pub(crate) async fn single<T, F>(&self, work: F) -> Result<T>
     where
-        T: Send,
-        F: for<'c> FnOnce(&'c DatabaseConnection) -> BoxFuture<'c, Result<T>> + Send,
+        T: Send + 'static,
+        F: for<'c> Fn(DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T>> + Send + Sync + 'static,
     {
-        let _turn = match self.backend {
-            Backend::Sqlite => Some(self.turn.lock().await),
-            Backend::Postgres => None,
-        };
-        work(&self.write).await
+        self.submit(true, work).await
     }
 
-    async fn write_in<T, F>(&self, tx: Tx, work: F) -> Result<T>
+    async fn submit<T, F>(&self, single: bool, work: F) -> Result<T>
     where
-        T: Send,
-        F: for<'t> FnOnce(&'t Tx) -> BoxFuture<'t, Result<T>> + Send,
+        T: Send + 'static,
+        F: for<'c> Fn(DatabaseExecutor<'c>) -> BoxFuture<'c, Result<T>> + Send + Sync + 'static,
     {
-        match work(&tx).await {
-            Ok(value) => {
-                tx.commit().await?;
-                Ok(value)
-            }
-            Err(error) => {
-                // The work's own error is what the caller wants; a failed rollback ends with the connection.
-                let _ = tx.rollback().await;
-                Err(error)
-            }
-        }
+        let answer = Arc::new(std::sync::Mutex::new(None));
+        let (given, work) = (answer.clone(), Arc::new(work));
+        let work: Arc<super::writer::Work> = Arc::new(move |db: DatabaseExecutor<'_>| {
+            let (given, work) = (given.clone(), work.clone());
+            Box::pin(async move {
+                let value = work(db).await?;
+                *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+                Ok(())
+            })
+        });
+        self.together.submit(Job { work, single }).await?;
+        let value = answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        value.ok_or_else(|| Error::internal("a batch gave no answer"))
+    }
+
+    /// A group whose requests are written by `work`, under a load by the thread for that.
+    pub(crate) fn group<R, A>(
+        &self,
+        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
+    ) -> Group<R, A>
+    where
+        R: Send + 'static,
+        A: Send + 'static,
+    {
+        Group::new(self.writer.handle().clone(), work)
+    }
+
+    /// The same for the one group with the most requests: the others' come along with its batches.
+    pub(crate) fn busiest_group<R, A>(
+        &self,
+        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
+    ) -> Group<R, A>
+    where
+        R: Send + 'static,
+        A: Send + 'static,
+    {
+        Group::gathering(self.writer.handle().clone(), work)
     }
 
     /// Asks the database for a sign of life.
@@ -281,7 +414,8 @@ impl Db {
     /// Closes all connections.
     pub async fn close(self) {
         let _ = self.read.close_by_ref().await;
-        let _ = self.write.close_by_ref().await;
+        let _ = self.write.connection.close_by_ref().await;
+        let _ = self.batches.connection.close_by_ref().await;
     }
 
     /// The sea-orm name of the backend.
@@ -289,6 +423,11 @@ impl Db {
     pub fn db_backend(&self) -> DbBackend {
         self.read.get_database_backend()
     }
+}
+
+/// What is written by batches at the same time is one transaction.
+fn together(way: Way, thread: &Handle) -> Group<Job, ()> {
+    Group::new(thread.clone(), move |jobs| Box::pin(way.clone().together(jobs)))
 }
 
 fn immediate() -> sea_orm::TransactionOptions {

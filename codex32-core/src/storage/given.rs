@@ -25,6 +25,14 @@ pub(crate) fn padded(mut rows: Vec<Vec<Value>>) -> Vec<ValueTuple> {
     rows.into_iter().map(ValueTuple::Many).collect()
 }
 
+/// The values of a list of which each may stand there twice: as many as the next power of two.
+pub(crate) fn repeated<T: Clone>(mut values: Vec<T>) -> Vec<T> {
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    values
+}
+
 /// The insert of `rows`, in their order. `None` where there are none. The rows set the
 /// same columns, the first of which is never null.
 pub(crate) fn insert_all<A: ActiveModelTrait>(rows: Vec<A>) -> Option<InsertStatement> {
@@ -77,7 +85,12 @@ mod tests {
                     .collect();
                 wanted.extend((0..count).map(|n| (format!("of.{count}"), n)));
                 let insert = insert_all(rows).unwrap();
-                let stored = db.single(move |db| Box::pin(async move { Ok(db.execute(&insert).await?) })).await;
+                let stored = db
+                    .single(move |db| {
+                        let insert = insert.clone();
+                        Box::pin(async move { Ok(db.execute(&insert).await?) })
+                    })
+                    .await;
                 assert_eq!(i64::try_from(stored.unwrap().rows_affected()).unwrap(), count);
             }
             let stored = events::Entity::find().order_by_asc(events::Column::Seq).all(db.read()).await.unwrap();

@@ -4,24 +4,36 @@ use crate::error::{Error, Result};
 use futures::future::BoxFuture;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// Requests that share one transaction at most.
 const MOST: usize = 256;
+/// From so many requests in a batch on there is a load: requests come faster than they can
+/// be written one by one.
+const LOAD: usize = 8;
+/// The longest time in which requests are gathered.
+const GATHER: Duration = Duration::from_millis(2);
 
 type Work<R, A> = dyn Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync;
 
 /// Brings requests together. Cheap to clone; all clones are the same group.
 ///
 /// A request that comes alone is written at once; those that come meanwhile are written
-/// together as soon as that is done. So the batches grow with the load, nobody waits for
-/// a clock, and an answer is given only after the commit.
+/// together as soon as that is done. So the batches grow with the load, and an answer is
+/// given only after the commit. A batch of one costs as much as one of a dozen: under a load
+/// a group may therefore also gather for as long as its last batch took.
 pub(crate) struct Group<R, A> {
     shared: Arc<Shared<R, A>>,
 }
 
 struct Shared<R, A> {
     queue: Mutex<Queue<R, A>>,
+    /// Where it is written from under a load.
+    place: Handle,
+    /// Whether it gathers under a load.
+    gathers: bool,
     work: Box<Work<R, A>>,
 }
 
@@ -29,6 +41,8 @@ struct Queue<R, A> {
     waiting: VecDeque<(R, oneshot::Sender<Result<A>>)>,
     /// Whether a task is writing, and looks at the queue when it is done.
     writing: bool,
+    /// Requests of the last batch.
+    last: usize,
 }
 
 impl<R, A> Clone for Group<R, A> {
@@ -38,11 +52,24 @@ impl<R, A> Clone for Group<R, A> {
 }
 
 impl<R: Send + 'static, A: Send + 'static> Group<R, A> {
-    /// A group whose requests are written by `work`: it gives an answer for each request,
-    /// in their order.
-    pub(crate) fn new(work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), writing: false });
-        Group { shared: Arc::new(Shared { queue, work: Box::new(work) }) }
+    /// A group whose requests are written by `work`: it gives an answer for each request, in
+    /// their order. Under a load that is done by a task of the runtime at `place`.
+    pub(crate) fn new(
+        place: Handle,
+        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
+    ) -> Self {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), writing: false, last: 0 });
+        Group { shared: Arc::new(Shared { queue, place, gathers: false, work: Box::new(work) }) }
+    }
+
+    /// The same, for a thread at `place` that does nothing but write: it waits there under a
+    /// load, so that more is written together.
+    pub(crate) fn gathering(
+        place: Handle,
+        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
+    ) -> Self {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), writing: false, last: 0 });
+        Group { shared: Arc::new(Shared { queue, place, gathers: true, work: Box::new(work) }) }
     }
 
     /// Has `request` written. A caller who goes away does not take it back.
@@ -51,14 +78,19 @@ impl<R: Send + 'static, A: Send + 'static> Group<R, A> {
     /// Those of the work.
     pub(crate) async fn submit(&self, request: R) -> Result<A> {
         let (answer, answered) = oneshot::channel();
-        let begin = {
+        let (begin, load) = {
             let mut queue = self.shared.queue();
             queue.waiting.push_back((request, answer));
-            !std::mem::replace(&mut queue.writing, true)
+            (!std::mem::replace(&mut queue.writing, true), queue.last >= LOAD)
         };
         if begin {
             // In a task of its own: the others of a batch do not depend on this caller.
-            tokio::spawn(drain(self.shared.clone()));
+            let drain = drain(self.shared.clone(), load);
+            match Handle::try_current() {
+                // One that comes alone need not wake another thread.
+                Ok(here) if !load => drop(here.spawn(drain)),
+                _ => drop(self.shared.place.spawn(drain)),
+            }
         }
         answered.await.unwrap_or_else(|_| Err(Error::internal("the write panicked")))
     }
@@ -75,24 +107,51 @@ impl<R, A> Shared<R, A> {
         let mut queue = self.queue();
         let count = queue.waiting.len().min(MOST);
         queue.writing = count > 0;
+        if count > 0 {
+            queue.last = count;
+        }
         queue.waiting.drain(..count).unzip()
+    }
+
+    /// Whether there is more to be written, and so much that it is to be done elsewhere.
+    fn moves(&self) -> bool {
+        self.queue().waiting.len() >= LOAD
     }
 }
 
-async fn drain<R: Send, A: Send>(shared: Arc<Shared<R, A>>) {
-    let mut watch = Watch { shared: &shared, done: false };
-    loop {
-        let (requests, answers) = shared.next();
-        if requests.is_empty() {
-            break;
+/// Writes until nothing waits. `dedicated` where it runs on the thread for that.
+fn drain<R, A>(shared: Arc<Shared<R, A>>, dedicated: bool) -> BoxFuture<'static, ()>
+where
+    R: Send + 'static,
+    A: Send + 'static,
+{
+    Box::pin(async move {
+        let mut watch = Watch { shared: &shared, done: false };
+        loop {
+            if !dedicated && shared.moves() {
+                watch.done = true;
+                shared.place.spawn(drain(shared.clone(), true));
+                return;
+            }
+            let (requests, answers) = shared.next();
+            if requests.is_empty() {
+                break;
+            }
+            let (count, begun) = (requests.len(), Instant::now());
+            let results = (shared.work)(requests).await;
+            for (answer, result) in answers.into_iter().zip(results) {
+                // Whoever asked may have gone away.
+                let _ = answer.send(result);
+            }
+            if dedicated && shared.gathers && count >= LOAD {
+                // The thread has nothing else to do, and what its runtime waits for are these writes.
+                std::thread::sleep(begun.elapsed().min(GATHER));
+            }
+            // Those who go on with an answer may have more by then: let it come along.
+            tokio::task::yield_now().await;
         }
-        let results = (shared.work)(requests).await;
-        for (answer, result) in answers.into_iter().zip(results) {
-            // Whoever asked may have gone away.
-            let _ = answer.send(result);
-        }
-    }
-    watch.done = true;
+        watch.done = true;
+    })
 }
 
 /// Sees to it that a panic in the work ends nobody else's waiting for ever.
@@ -122,7 +181,7 @@ mod tests {
     fn noting() -> (Group<u32, u32>, Batches, Arc<Notify>) {
         let (batches, go) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
         let (noted, gone) = (batches.clone(), go.clone());
-        let group = Group::new(move |requests: Vec<u32>| -> BoxFuture<'static, Vec<Result<u32>>> {
+        let group = Group::new(Handle::current(), move |requests: Vec<u32>| -> BoxFuture<'static, Vec<Result<u32>>> {
             noted.lock().unwrap().push(requests.clone());
             let gone = gone.clone();
             Box::pin(async move {
@@ -162,12 +221,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_the_next_request_is_written() {
-        let group: Group<u32, u32> = Group::new(|requests: Vec<u32>| -> BoxFuture<'static, Vec<Result<u32>>> {
-            Box::pin(async move {
-                assert!(!requests.contains(&13), "unlucky");
-                requests.into_iter().map(Ok).collect()
-            })
-        });
+        let group: Group<u32, u32> =
+            Group::new(Handle::current(), |requests: Vec<u32>| -> BoxFuture<'static, Vec<Result<u32>>> {
+                Box::pin(async move {
+                    assert!(!requests.contains(&13), "unlucky");
+                    requests.into_iter().map(Ok).collect()
+                })
+            });
         assert!(group.submit(13).await.is_err());
         assert_eq!(group.submit(1).await.unwrap(), 1);
     }

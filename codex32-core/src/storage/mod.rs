@@ -19,16 +19,19 @@ mod nodelay;
 mod only;
 pub mod page;
 mod recent;
+mod script;
 #[cfg(test)]
 pub(crate) mod testing;
 mod wake;
+mod writer;
 
 pub use archive::Archive;
 pub use db::{Backend, Db, Tx};
-pub(crate) use given::{GIVEN, given, insert_all, padded};
+pub(crate) use given::{GIVEN, given, insert_all, padded, repeated};
 pub(crate) use group::Group;
 pub use leader::Leadership;
 pub(crate) use only::Only;
 pub(crate) use recent::Recent;
+pub(crate) use script::Script;
 pub(crate) use wake::Word;
 pub use wake::{Carrier, Ear, Nats, Wakes};

@@ -33,10 +33,11 @@ const KEPT: [&str; 7] = [
 pub(super) type Replies = Group<(ExecutionId, webhook_replies::ActiveModel), ()>;
 
 pub(super) fn replies(db: Db) -> Replies {
-    Group::new(move |given: Vec<(ExecutionId, webhook_replies::ActiveModel)>| -> BoxFuture<'static, Vec<Result<()>>> {
-        let (db, count) = (db.clone(), given.len());
+    let to = db.clone();
+    db.group(move |given: Vec<(ExecutionId, webhook_replies::ActiveModel)>| -> BoxFuture<'static, Vec<Result<()>>> {
+        let (db, count) = (to.clone(), given.len());
         Box::pin(async move {
-            let stored = db.append(move |tx| Box::pin(store_all(tx, given)));
+            let stored = db.batch(move |tx| Box::pin(store_all(tx, given.clone())));
             stored.await.unwrap_or_else(|error| vec![Err(error); count])
         })
     })

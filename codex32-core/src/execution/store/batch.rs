@@ -11,8 +11,8 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Announcement, Bus};
 use crate::execution::entry::Event;
 use crate::storage::entity::{execution_logs, executions, journal, signals};
-use crate::storage::{Db, Tx, insert_all};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use crate::storage::{Db, Script, Tx, insert_all, repeated};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait as _};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -63,38 +63,51 @@ async fn together(db: &Db, clock: Arc<dyn Clock>, writes: Vec<Write>) -> Result<
         return added(db, writes).await;
     }
     let flowing = db.clone();
-    db.append(move |tx| {
+    let writes = Arc::new(writes);
+    db.batch(move |tx| {
+        let (flowing, clock, writes) = (flowing.clone(), clock.clone(), writes.clone());
         Box::pin(async move {
             flow::hold(&flowing, tx, &writes.iter().flat_map(Write::whose).collect()).await?;
-            let mut batch = Batch { tx, clock: &*clock, entries: Vec::new(), lines: Vec::new(), told: Vec::new() };
+            let mut batch = Batch::new(tx, &*clock);
             let mut started = batch.start(&writes).await?;
             batch.enter(&writes, &mut started).await?;
             let held = batch.commit(&writes).await?;
             batch.finish().await?;
-            let mut answers = Vec::with_capacity(writes.len());
-            for write in &writes {
-                answers.push(match write {
-                    Write::Start(new) => match started.get(&new.id.0) {
-                        Some(Start::Stored) => Ok(Written::Started(Started::plain(new.id, false))),
-                        Some(Start::Entered(started)) => Ok(Written::Started(*started)),
-                        Some(Start::Refused(error)) => Err(error.clone()),
-                        None => start::existing(tx, &new.start).await.map(Written::Started),
-                    },
-                    Write::Commit(commit) => Ok(Written::of(commit, &held)),
-                });
-            }
-            Ok(answers)
+            answers(tx, &writes, &started, &held).await
         })
     })
     .await
 }
 
+async fn answers(
+    tx: &Tx,
+    writes: &[Write],
+    started: &HashMap<Uuid, Start>,
+    held: &HashSet<Uuid>,
+) -> Result<Vec<Result<Written>>> {
+    let mut answers = Vec::with_capacity(writes.len());
+    for write in writes {
+        answers.push(match write {
+            Write::Start(new) => match started.get(&new.id.0) {
+                Some(Start::Stored) => Ok(Written::Started(Started::plain(new.id, false))),
+                Some(Start::Entered(started)) => Ok(Written::Started(*started)),
+                Some(Start::Refused(error)) => Err(error.clone()),
+                None => start::existing(tx, &new.start).await.map(Written::Started),
+            },
+            Write::Commit(commit) => Ok(Written::of(commit, held)),
+        });
+    }
+    Ok(answers)
+}
+
 /// Rounds that only add entries: one statement, which needs no transaction around it.
 async fn added(db: &Db, writes: Vec<Write>) -> Result<Vec<Result<Written>>> {
+    let writes = Arc::new(writes);
     db.single(move |db| {
+        let writes = writes.clone();
         Box::pin(async move {
             let commits: Vec<&Commit> = writes.iter().filter_map(Write::commit).collect();
-            let held = append(db, &commits).await?;
+            let held = append(&db, &commits).await?;
             Ok(commits.into_iter().map(|commit| Ok(Written::of(commit, &held))).collect())
         })
     })
@@ -143,15 +156,14 @@ enum Start {
     Refused(Error),
 }
 
-async fn insert<A: ActiveModelTrait>(tx: &Tx, mut rows: Vec<A>) -> Result<()> {
+fn insert<A: ActiveModelTrait>(script: &mut Script<'_>, mut rows: Vec<A>) {
     while !rows.is_empty() {
         let rest = rows.split_off(rows.len().min(ROWS));
         if let Some(insert) = insert_all(rows) {
-            tx.execute(&insert).await?;
+            script.push(&insert);
         }
         rows = rest;
     }
-    Ok(())
 }
 
 /// Commits in pieces that one statement takes.
@@ -174,9 +186,15 @@ struct Batch<'a> {
     entries: Vec<journal::ActiveModel>,
     lines: Vec<execution_logs::ActiveModel>,
     told: Vec<Announcement>,
+    /// Executions that are over.
+    over: Vec<Uuid>,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn new(tx: &'a Tx, clock: &'a dyn Clock) -> Batch<'a> {
+        Batch { tx, clock, entries: Vec::new(), lines: Vec::new(), told: Vec::new(), over: Vec::new() }
+    }
+
     async fn start(&mut self, writes: &[Write]) -> Result<HashMap<Uuid, Start>> {
         let news = || writes.iter().filter_map(|write| if let Write::Start(new) = write { Some(new) } else { None });
         let mut done = HashMap::new();
@@ -187,17 +205,26 @@ impl Batch<'_> {
                 Err(error) => drop(done.insert(new.id.0, Start::Refused(error))),
             }
         }
-        if let Some(mut insert) = insert_all(rows) {
-            insert.on_conflict(start::once()).returning_col(executions::Column::Id);
-            for row in self.tx.query_all(&insert).await? {
-                done.insert(row.try_get_by_index(0)?, Start::Stored);
-            }
-        }
+        done.extend(self.insert_new(rows).await?.into_iter().map(|id| (id, Start::Stored)));
         for new in news().filter(|new| matches!(done.get(&new.id.0), Some(Start::Stored))) {
             self.entries.extend(start::journal_rows(new, None)?);
             self.told.push(start::announcement(new));
         }
         Ok(done)
+    }
+
+    /// Stores the rows whose idempotency keys are new; gives the ids of those.
+    async fn insert_new(&self, rows: Vec<executions::ActiveModel>) -> Result<Vec<Uuid>> {
+        let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.id.try_as_ref().copied()).collect();
+        let Some(mut insert) = insert_all(rows) else { return Ok(Vec::new()) };
+        insert.on_conflict(start::once());
+        let stored = self.tx.execute(&insert).await?.rows_affected();
+        // Nearly always all of them: then nobody need be asked which.
+        if u64::try_from(ids.len()).is_ok_and(|count| count == stored) {
+            return Ok(ids);
+        }
+        let stored = executions::Entity::find().select_only().column(executions::Column::Id);
+        Ok(stored.filter(executions::Column::Id.is_in(ids)).into_tuple().all(self.tx).await?)
     }
 
     /// Brings those starts before the rules of their bots that have any, one by one.
@@ -247,11 +274,7 @@ impl Batch<'_> {
             }
         }
         let over = commits.iter().filter(|c| c.ended.is_some() && held.contains(&c.id.0)).map(|c| c.id.0);
-        let over: Vec<Uuid> = over.collect();
-        if !over.is_empty() {
-            // What nobody will take any more.
-            signals::Entity::delete_many().filter(signals::Column::ExecutionId.is_in(over)).exec(self.tx).await?;
-        }
+        self.over.extend(over);
         Ok(held)
     }
 
@@ -261,9 +284,15 @@ impl Batch<'_> {
     }
 
     /// Writes what was gathered. The bus comes last: on PostgreSQL it is held from then on.
-    async fn finish(&mut self) -> Result<()> {
-        insert(self.tx, std::mem::take(&mut self.entries)).await?;
-        insert(self.tx, std::mem::take(&mut self.lines)).await?;
-        Bus::announce_in(self.tx, self.clock, std::mem::take(&mut self.told)).await
+    async fn finish(self) -> Result<()> {
+        let mut script = Script::new(self.tx);
+        if !self.over.is_empty() {
+            // What nobody will take any more.
+            let over = signals::Column::ExecutionId.is_in(repeated(self.over));
+            script.push(signals::Entity::delete_many().filter(over).as_query());
+        }
+        insert(&mut script, self.entries);
+        insert(&mut script, self.lines);
+        Bus::announce_behind(script, self.tx, self.clock, &self.told).await
     }
 }

@@ -34,6 +34,7 @@ const HOLDER: usize = COLUMNS + 1;
 /// valid one. Gives the ids of those that moved.
 pub(super) async fn fence(tx: &Tx, commits: &[&Commit]) -> Result<HashSet<Uuid>> {
     let (mut open, mut over) = (Vec::new(), Vec::new());
+    let ending: Vec<&Commit> = commits.iter().copied().filter(|commit| commit.ended.is_some()).collect();
     for commit in commits {
         let mut given: Vec<Value> = vec![
             commit.id.0.into(),
@@ -55,7 +56,9 @@ pub(super) async fn fence(tx: &Tx, commits: &[&Commit]) -> Result<HashSet<Uuid>>
     let mut held = HashSet::new();
     if !open.is_empty() {
         let mut update = moved(open);
-        update.value(Column::Status, given(STATUS).if_null(Expr::col((executions::Entity, Column::Status))));
+        update
+            .value(Column::Status, given(STATUS).if_null(Expr::col((executions::Entity, Column::Status))))
+            .returning_col(Column::Id);
         held.extend(ids(tx.query_all(&update).await?)?);
     }
     if !over.is_empty() {
@@ -67,9 +70,29 @@ pub(super) async fn fence(tx: &Tx, commits: &[&Commit]) -> Result<HashSet<Uuid>>
             .value(Column::FinishedAt, given(FINISHED_AT))
             .value(Column::LeaseOwner, Option::<Uuid>::None)
             .value(Column::LeaseUntil, Option::<i64>::None);
-        held.extend(ids(tx.query_all(&update).await?)?);
+        let moved = tx.execute(&update).await?.rows_affected();
+        held.extend(ended_now(tx, &ending, moved).await?);
     }
     Ok(held)
+}
+
+/// Those of `ending` that are over by what was just written, where so many rows have moved.
+async fn ended_now(tx: &Tx, ending: &[&Commit], moved: u64) -> Result<Vec<Uuid>> {
+    // Nearly always all of them: then nobody need be asked which.
+    if u64::try_from(ending.len()).is_ok_and(|count| count == moved) {
+        return Ok(ending.iter().map(|commit| commit.id.0).collect());
+    }
+    let rows: Vec<(Uuid, i64, i64)> = executions::Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::LeaseToken, Column::LastSeq])
+        .filter(Column::Id.is_in(ending.iter().map(|commit| commit.id.0)))
+        .filter(Column::FinishedAt.is_not_null())
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let over: HashSet<(Uuid, i64, i64)> = rows.into_iter().collect();
+    let is_over = |commit: &&&Commit| over.contains(&(commit.id.0, commit.token, commit.last_seq));
+    Ok(ending.iter().filter(is_over).map(|commit| commit.id.0).collect())
 }
 
 fn end(ended: &Ended) -> Result<[Value; 4]> {
@@ -156,8 +179,7 @@ fn moved(rows: Vec<Vec<Value>>) -> UpdateStatement {
         .value(Column::SignalsPending, own(Column::SignalsPending).sub(given(TAKEN)))
         .and_where(own(Column::Id).eq(given(ID)))
         .and_where(own(Column::LeaseToken).eq(given(TOKEN)))
-        .and_where(own(Column::LeaseOwner).is_not_null())
-        .returning_col(Column::Id);
+        .and_where(own(Column::LeaseOwner).is_not_null());
     update
 }
 

@@ -67,7 +67,7 @@ pub(crate) trait Gate: Send + Sync {
 impl Store {
     pub(crate) fn new(db: Db, clock: Arc<dyn Clock>) -> Store {
         let (to, time) = (db.clone(), clock.clone());
-        let writes = Group::new(move |writes| Box::pin(batch::write(to.clone(), time.clone(), writes)));
+        let writes = db.busiest_group(move |writes| Box::pin(batch::write(to.clone(), time.clone(), writes)));
         Store {
             db,
             clock,
