@@ -80,6 +80,22 @@ pub trait Connector: Send + Sync {
     /// [`Code::is_retriable`](crate::error::Code::is_retriable) tells whether another attempt is worth it.
     async fn call(&self, action: &str, cx: &ActionContext, input: Value) -> Result<Value>;
 
+    /// Whether `action` touches nothing outside and is done at once. Then its steps are not
+    /// performed but computed, by [`Connector::compute`], and written with what follows.
+    fn computes(&self, action: &str) -> bool {
+        let _ = action;
+        false
+    }
+
+    /// Performs an action that [`Connector::computes`]; the input is as for [`Connector::call`].
+    ///
+    /// # Errors
+    /// As [`Connector::call`].
+    fn compute(&self, action: &str, input: Value) -> Result<Value> {
+        let _ = input;
+        Err(Error::not_found("action", format!("{}.{action}", self.name())))
+    }
+
     /// Looks for news since `cursor` (`None` at the first look, which by itself reports
     /// nothing old: it only sets the cursor, unless the trigger's settings say otherwise).
     async fn poll(&self, trigger: &str, cx: &ActionContext, input: Value, cursor: Option<Value>) -> Result<Polled> {

@@ -143,6 +143,25 @@ impl Connectors {
         connector.call(action, cx, input).await
     }
 
+    /// Whether the action `full` touches nothing outside and is done at once.
+    #[must_use]
+    pub fn computes(&self, full: &str) -> bool {
+        let of = |inner: &Inner| {
+            let (connector, action) = full.split_once('.')?;
+            Some(inner.connectors.get(connector)?.computes(action))
+        };
+        self.read(of).unwrap_or(false)
+    }
+
+    /// Performs an action that [`Connectors::computes`], as [`Connectors::call`] does others.
+    ///
+    /// # Errors
+    /// As [`Connectors::call`].
+    pub fn compute(&self, full: &str, input: Value) -> Result<Value> {
+        let (connector, action) = self.find(full, "action", |c| c.action(full).is_some())?;
+        connector.compute(action, self.check(full, input)?)
+    }
+
     /// Looks for news of the trigger `full` (`rss.new_item`) since `cursor`.
     ///
     /// # Errors

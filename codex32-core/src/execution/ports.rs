@@ -2,7 +2,7 @@
 
 use crate::blueprint::Blueprint;
 use crate::connector::{ActionContext, Connectors};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::{BotId, DeploymentId, VersionId, WorkspaceId};
 use crate::sandbox::{Job, Runtimes};
 use serde_json::Value;
@@ -63,12 +63,35 @@ pub trait Actions: Send + Sync {
     /// # Errors
     /// `invalid` where the input does not satisfy the action's schema, and those of the action.
     async fn call(&self, action: &str, cx: &ActionContext, input: Value) -> Result<Value>;
+
+    /// Whether `action` touches nothing outside and is done at once.
+    fn computes(&self, action: &str) -> bool {
+        let _ = action;
+        false
+    }
+
+    /// Performs an action that [`Actions::computes`].
+    ///
+    /// # Errors
+    /// Those of [`Actions::call`].
+    fn compute(&self, action: &str, input: Value) -> Result<Value> {
+        let _ = input;
+        Err(Error::internal(format!("{action} is not computed")))
+    }
 }
 
 #[async_trait::async_trait]
 impl Actions for Connectors {
     async fn call(&self, action: &str, cx: &ActionContext, input: Value) -> Result<Value> {
         Connectors::call(self, action, cx, input).await
+    }
+
+    fn computes(&self, action: &str) -> bool {
+        Connectors::computes(self, action)
+    }
+
+    fn compute(&self, action: &str, input: Value) -> Result<Value> {
+        Connectors::compute(self, action, input)
     }
 }
 

@@ -31,6 +31,14 @@ impl Connector for Json {
     }
 
     async fn call(&self, action: &str, _cx: &ActionContext, input: Value) -> Result<Value> {
+        self.compute(action, input)
+    }
+
+    fn computes(&self, _action: &str) -> bool {
+        true
+    }
+
+    fn compute(&self, action: &str, input: Value) -> Result<Value> {
         let input: Input = read(input)?;
         match action {
             "parse" if input.lines => {

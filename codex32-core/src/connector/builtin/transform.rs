@@ -13,7 +13,15 @@ impl Connector for Transform {
         "transform"
     }
 
-    async fn call(&self, action: &str, _cx: &ActionContext, mut input: Value) -> Result<Value> {
+    async fn call(&self, action: &str, _cx: &ActionContext, input: Value) -> Result<Value> {
+        self.compute(action, input)
+    }
+
+    fn computes(&self, _action: &str) -> bool {
+        true
+    }
+
+    fn compute(&self, action: &str, mut input: Value) -> Result<Value> {
         match action {
             // The templates in it were computed before the step began.
             "value" => Ok(input["value"].take()),

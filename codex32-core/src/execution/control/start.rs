@@ -130,7 +130,7 @@ impl Inner {
         permit: OwnedSemaphorePermit,
     ) -> Result<Started> {
         new.lease = Some(Lease { owner: self.owner, until: new.at + self.config.lease_ms });
-        let first = First::decide(ready, &mut new)?;
+        let first = First::decide(self, ready, &mut new).await?;
         let new = Arc::new(new);
         // Before it is stored: nothing can be sent to it that would not ring.
         let driven = self.driven(new.id, FIRST_TOKEN);

@@ -2,12 +2,14 @@
 //! intents that follow are one transaction.
 
 use super::Driver;
+use super::compute::{MOST, computed};
 use super::interpreter::Interpreter;
 use super::load::about;
 use super::log::LogBuffer;
 use crate::error::Result;
 use crate::execution::control::{Inner, Ready};
 use crate::execution::decide::Command;
+use crate::execution::entry::Event;
 use crate::execution::ports::LoadedVersion;
 use crate::execution::store::New;
 use crate::storage::entity::executions;
@@ -27,23 +29,34 @@ impl First {
     ///
     /// # Errors
     /// Where its row cannot be made.
-    pub(crate) fn decide(ready: &Ready, new: &mut New) -> Result<First> {
+    pub(crate) async fn decide(inner: &Inner, ready: &Ready, new: &mut New) -> Result<First> {
         let row = new.row()?;
         let begun = |new: &New| -> Result<Interpreter> {
             Ok(Interpreter::fold(ready.plan.clone(), about(&row, ready.version.number)?, new.entries()))
         };
         let mut state = begun(new)?;
         let mut dispatch = Vec::new();
-        while let Some(command) = state.next(new.at) {
+        // What is too much to be stored at once belongs to the first round, and so does its end.
+        while new.first.len() < MOST
+            && let Some(command) = state.next(new.at)
+        {
+            if matches!(command, Command::Finish(_)) {
+                break;
+            }
+            if let Some(fact) = computed(inner, &ready.plan, new.start.workspace, &command).await {
+                note(&mut state, new, command.event());
+                for event in state.facts(new.at, fact) {
+                    note(&mut state, new, event);
+                }
+                continue;
+            }
             // Whatever needs more than entries is left to the first round.
             if !is_only_entry(&command) {
                 new.first.clear();
                 let state = begun(new)?;
                 return Ok(First { row, version: ready.version.clone(), state, dispatch: Vec::new() });
             }
-            let event = command.event();
-            state.apply(new.at, &event);
-            new.first.push(event);
+            note(&mut state, new, command.event());
             if matches!(command, Command::Run(_) | Command::StartChild(..)) {
                 dispatch.push(command);
             }
@@ -61,6 +74,11 @@ impl First {
         // Its bell was there before it could be sent anything.
         Driver { dispatch: self.dispatch, look: false, history, ..driver }
     }
+}
+
+fn note(state: &mut Interpreter, new: &mut New, event: Event) {
+    state.apply(new.at, &event);
+    new.first.push(event);
 }
 
 /// Whether a command is carried out by its entry, and by an attempt that follows.

@@ -86,6 +86,7 @@ impl Driver {
             dispatch: Vec::new(),
             draining: false,
             look: true,
+            more: false,
             fiber: None,
             permit: None,
             history: None,

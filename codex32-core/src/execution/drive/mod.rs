@@ -5,6 +5,7 @@
 
 mod ask;
 mod child;
+mod compute;
 mod first;
 mod interpreter;
 mod load;
@@ -70,6 +71,8 @@ pub(crate) struct Driver {
     draining: bool,
     /// Whether something may have been sent to the execution before it had this driver.
     look: bool,
+    /// Whether more can be decided than the last round has written.
+    more: bool,
     /// When it was last known that the lease is held, UTC milliseconds.
     held_at: Millis,
     /// Its place among the drivers.

@@ -1,7 +1,7 @@
 //! Driving an execution whose steps a function of the program asks for.
 //!
-//! The function goes on between two rounds: it is told what is written, one result after
-//! the other, and what it asks for is written in the next round. Where it only waits, the
+//! The function is told what has come of its calls, one result after the other, and what
+//! it asks for then is written with them. Where it only waits, the
 //! execution is parked as any other, and the function is dropped.
 
 use super::interpreter::Interpreter;
@@ -20,12 +20,28 @@ use crate::id::{ExecutionId, WorkspaceId};
 use crate::storage::entity::executions;
 use serde_json::Value;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// How long a function in another language may take to go on with what it was told, before
+/// it is gone on without it.
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
+/// The same while a result waits to be written.
+const EARLY: Duration = Duration::from_millis(5);
+
 impl Driver {
-    /// Lets the function go on with what is written, as far as it comes. True where
-    /// something is to be written or done then. Where there is no function, false at once.
-    pub(super) async fn advance(&mut self) -> bool {
+    /// Lets the function go on with what is about to be written, so that what it asks for
+    /// next is written along. Nothing is done outside before that: a function that is lost
+    /// here is run again from its start, as one that is lost between two steps.
+    pub(super) async fn advance_early(&mut self) {
+        if self.fiber.is_some() {
+            self.advance(EARLY).await;
+        }
+    }
+
+    /// Lets the function go on with what is recorded, as far as it comes within `limit`. True
+    /// where something is to be written or done then. Where there is no function, false at once.
+    pub(super) async fn advance(&mut self, limit: Duration) -> bool {
         let Interpreter::Native(replay) = &self.state else { return false };
         if replay.is_paused() || replay.is_over() || self.draining {
             return false;
@@ -43,7 +59,7 @@ impl Driver {
             }
         }
         let (Interpreter::Native(replay), Some(fiber)) = (&mut self.state, &mut self.fiber) else { return false };
-        if let Some(returned) = go_on(replay, fiber).await {
+        if let Some(returned) = go_on(replay, fiber, limit).await {
             let returned = returned_masked(&self.inner, &self.row, returned).await;
             replay.returned(returned);
         }
@@ -107,9 +123,9 @@ impl Driver {
 
 /// Tells the function one result after the other, each after it has gone as far as it can.
 /// Gives what it returned, where it has ended.
-async fn go_on(replay: &mut NativeState, fiber: &mut Fiber) -> Option<Result<Value, Failure>> {
+async fn go_on(replay: &mut NativeState, fiber: &mut Fiber, limit: Duration) -> Option<Result<Value, Failure>> {
     loop {
-        fiber.go().await;
+        fiber.go(limit).await;
         for ask in fiber.asks() {
             fiber.keep(&ask.path, ask.body, ask.answer);
             replay.ask(ask.path, ask.request);

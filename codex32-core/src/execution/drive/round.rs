@@ -1,5 +1,6 @@
 //! One round: what was seen, what the interpreter makes of it, written, then done.
 
+use super::compute::{MOST, computed};
 use super::run::News;
 use super::{Driver, Exit};
 use crate::clock::Millis;
@@ -15,6 +16,8 @@ use std::collections::HashMap;
 
 /// Tokens of the approvals that are asked for in this round, by path of the asking step.
 pub(super) type Tokens = HashMap<String, String>;
+/// Executions that are ready to be stored with this round.
+type Children = HashMap<ExecutionId, crate::execution::store::New>;
 
 impl Driver {
     /// `Some` where the driver is done.
@@ -24,7 +27,7 @@ impl Driver {
         commit.taken = news.taken;
         commit.lines = self.log.take(self.seq);
         commit.last_seq = commit.lines.last().map_or(self.seq, |line| line.seq);
-        let mut children: HashMap<ExecutionId, _> = news.children.into_iter().map(|new| (new.id, new)).collect();
+        let mut children: Children = news.children.into_iter().map(|new| (new.id, new)).collect();
         let was_paused = self.state.is_paused();
         // Behind the end nothing is taken: what came with it goes on to the next execution.
         let mut facts = news.facts;
@@ -39,10 +42,12 @@ impl Driver {
         for fact in facts {
             self.take(now, fact, &mut commit, &mut children);
         }
+        self.more = false;
         if !self.draining {
-            while let Some(command) = self.state.next(now) {
-                self.decide(now, command, &mut commit);
+            if !commit.entries.is_empty() {
+                self.advance_early().await;
             }
+            self.decide_all(now, &mut commit, &mut children).await;
         }
         if commit.status.is_none() && self.state.is_paused() != was_paused {
             commit.status = Some(if self.state.is_paused() { Status::Paused } else { Status::Running });
@@ -87,6 +92,25 @@ impl Driver {
         exit
     }
 
+    /// Decides what follows, as far as that leads without anything outside, or as much as
+    /// is written at a time.
+    async fn decide_all(&mut self, now: Millis, commit: &mut Commit, children: &mut Children) {
+        let (plan, workspace) = (self.state.plan(), commit.workspace);
+        while let Some(command) = self.state.next(now) {
+            match computed(&self.inner, &plan, workspace, &command).await {
+                Some(fact) => {
+                    self.append(now, command.event(), commit);
+                    self.take(now, fact, commit, children);
+                }
+                None => self.decide(now, command, commit),
+            }
+            if commit.entries.len() >= MOST {
+                self.more = commit.ended.is_none();
+                return;
+            }
+        }
+    }
+
     fn empty_commit(&self) -> Commit {
         Commit {
             id: ExecutionId(self.row.id),
@@ -111,13 +135,7 @@ impl Driver {
     }
 
     /// Records a fact.
-    fn take(
-        &mut self,
-        now: Millis,
-        fact: Fact,
-        commit: &mut Commit,
-        children: &mut HashMap<ExecutionId, crate::execution::store::New>,
-    ) {
+    fn take(&mut self, now: Millis, fact: Fact, commit: &mut Commit, children: &mut Children) {
         for event in self.state.facts(now, fact) {
             match &event {
                 Event::ChildStarted { id, .. } => commit.children.extend(children.remove(id)),

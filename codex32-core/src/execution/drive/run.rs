@@ -1,5 +1,6 @@
 //! The loop of a driver.
 
+use super::native::SETTLE;
 use super::{Driver, Exit, Outcome};
 use crate::error::{Code, Error};
 use crate::execution::decide::Fact;
@@ -58,7 +59,13 @@ impl Driver {
             if let Some(exit) = self.round(news).await {
                 return exit;
             }
-            if self.advance().await || look {
+            if self.more {
+                // What is sent to it, and the end of the engine, are not to wait for a long loop.
+                look = true;
+                self.drain_at_shutdown();
+                continue;
+            }
+            if self.advance(SETTLE).await || look {
                 continue;
             }
             if self.running.is_empty() && self.rests() {
@@ -96,14 +103,21 @@ impl Driver {
             () = stirs(&mut self.fiber) => false,
             () = timer => false,
             () = shutdown.cancelled(), if !self.draining => {
-                self.draining = true;
-                self.inner.start_drain();
+                self.drain_at_shutdown();
                 false
             }
             () = self.inner.drained(), if self.draining => {
                 self.abort_all();
                 false
             }
+        }
+    }
+
+    /// Begins nothing new where the engine is shutting down.
+    fn drain_at_shutdown(&mut self) {
+        if !self.draining && self.inner.shutdown().is_cancelled() {
+            self.draining = true;
+            self.inner.start_drain();
         }
     }
 

@@ -15,10 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How long a function in another language may take to go on with what it was told, before
-/// it is gone on without it.
-const SETTLE: Duration = Duration::from_secs(1);
-
 /// A function that runs for an execution.
 pub(crate) struct Fiber {
     pub(crate) line: Arc<Line>,
@@ -65,10 +61,10 @@ impl Fiber {
         }
     }
 
-    /// Lets the function go on as far as it goes.
-    pub(crate) async fn go(&mut self) {
+    /// Lets the function go on as far as it goes, one in another language no longer than `limit`.
+    pub(crate) async fn go(&mut self, limit: Duration) {
         std::future::poll_fn(|cx| Poll::Ready(self.poll(cx).is_ready())).await;
-        if self.future.is_some() && tokio::time::timeout(SETTLE, self.function.settle()).await.is_ok() {
+        if self.future.is_some() && tokio::time::timeout(limit, self.function.settle()).await.is_ok() {
             std::future::poll_fn(|cx| Poll::Ready(self.poll(cx).is_ready())).await;
         }
     }

@@ -43,6 +43,11 @@ pub(crate) fn act(id: &str, with: Value) -> Step {
     named(id, StepKind::Use { action: "fake.act".into(), with, connection: None })
 }
 
+/// `use: fake.compute` with this input: it touches nothing outside.
+pub(crate) fn compute(id: &str, with: Value) -> Step {
+    named(id, StepKind::Use { action: "fake.compute".into(), with, connection: None })
+}
+
 pub(crate) fn run(id: &str, code: &str) -> Step {
     let kind = StepKind::Run {
         language: Language::Python,

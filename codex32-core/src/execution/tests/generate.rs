@@ -2,8 +2,8 @@
 //! catches its own failures, so that the outcome does not depend on who is faster.
 
 use super::blueprints::{
-    act, approve, ask, attempt, await_event, await_signal, bot, branch, call, fail, foreach, go_on, guarded, parallel,
-    retried, run, sleep, switch, undone,
+    act, approve, ask, attempt, await_event, await_signal, bot, branch, call, compute, fail, foreach, go_on, guarded,
+    parallel, retried, run, sleep, switch, undone,
 };
 use crate::blueprint::{ApprovalWait, Blueprint, Step};
 use proptest::prelude::*;
@@ -13,6 +13,8 @@ use serde_json::json;
 #[derive(Debug, Clone)]
 pub(crate) enum Shape {
     Act(u8),
+    /// A step that touches nothing outside.
+    Compute(u8),
     /// A step that can be undone, and how its undo goes.
     Undone(Undo),
     Script,
@@ -64,6 +66,7 @@ fn some_shapes() -> impl Strategy<Value = Vec<Shape>> {
     ];
     let leaf = prop_oneof![
         4 => any::<u8>().prop_map(Shape::Act),
+        2 => any::<u8>().prop_map(Shape::Compute),
         4 => undo.prop_map(Shape::Undone),
         1 => Just(Shape::Script),
         2 => (1_u32..3).prop_map(Shape::Retried),
@@ -124,6 +127,7 @@ impl Namer {
         let id = self.id();
         match shape {
             Shape::Act(n) => act(&id, json!({"value": n})),
+            Shape::Compute(n) => compute(&id, json!({"value": n})),
             Shape::Undone(undo) => {
                 let step = act(&id, json!({"value": id}));
                 undone(

@@ -14,6 +14,7 @@ mod decide_waits;
 mod executor;
 mod executor_again;
 mod executor_chain;
+mod executor_compute;
 mod executor_ends;
 mod executor_secrets;
 mod executor_undo;

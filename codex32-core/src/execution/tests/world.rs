@@ -347,6 +347,17 @@ impl Actions for FakeActions {
         }
         Ok(input["value"].clone())
     }
+
+    fn computes(&self, action: &str) -> bool {
+        action == "fake.compute"
+    }
+
+    fn compute(&self, _: &str, input: Value) -> Result<Value> {
+        match input["fail"].as_str() {
+            Some(code) => Err(Error::new(code.parse().unwrap(), "it broke")),
+            None => Ok(input["value"].clone()),
+        }
+    }
 }
 
 struct FakeScripts(Arc<Effects>);
