@@ -63,7 +63,7 @@ const SENDS: &str = "
 codex32: v1
 name: sender
 steps:
-  - foreach: \"{{ [1, 2, 3] }}\"
+  - foreach: \"[1, 2, 3]\"
     as: n
     steps:
       - use: queue.send
@@ -88,7 +88,7 @@ async fn bodies(engine: &Engine, bot: &str) -> Vec<i64> {
     let listed = call(engine, "executions.list", json!({"bot": bot})).await;
     let mut bodies = Vec::new();
     for item in listed["items"].as_array().unwrap() {
-        let found = call(engine, "executions.get", json!({"execution": item["id"]})).await;
+        let found = call(engine, "executions.get", json!({"id": item["id"]})).await;
         bodies.push(found["input"]["body"].as_i64().unwrap());
     }
     bodies.sort_unstable();
@@ -102,7 +102,10 @@ async fn emptied(engine: &Engine) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+    if tokio::time::timeout(Duration::from_secs(30), gone).await.is_err() {
+        let depth = engine.queues().depth(workspace, "work").await;
+        panic!("{depth:?}: {}", call(engine, "triggers.list", json!({})).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

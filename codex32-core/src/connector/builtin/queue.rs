@@ -1,8 +1,8 @@
 //! `queue`: messages for one of many bots. (The dispatcher itself looks for them.)
 
 use crate::connector::input::{millis, no_action, read};
-use crate::connector::{ActionContext, Connector};
-use crate::error::Result;
+use crate::connector::{ActionContext, Connector, Polled};
+use crate::error::{Error, Result};
 use crate::queue::SendOptions;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -38,5 +38,12 @@ impl Connector for Queues {
         };
         let id = cx.services.queue_send(cx, &message.queue, message.body, options).await?;
         Ok(json!({ "id": id }))
+    }
+
+    async fn poll(&self, trigger: &str, _: &ActionContext, _: Value, _: Option<Value>) -> Result<Polled> {
+        if trigger != "message" {
+            return Err(Error::not_found("trigger", format!("queue.{trigger}")));
+        }
+        Err(Error::precondition("a message is taken together with the start of its execution, not by a look"))
     }
 }

@@ -123,6 +123,8 @@ async fn holders_at_once_share_the_messages_without_overlap() {
         let (queue, ws) = (site.queue(), WorkspaceId::at(1));
         for n in 0..40 {
             queue.send(ws, "q", json!(n), SendOptions::default()).await.unwrap();
+            // Rows of one millisecond have no order but that of their random ends.
+            site.pass(1);
         }
         let holders: Vec<Arc<dyn Queue>> = (0..8).map(|_| site.queue()).collect();
         let mut seen: Vec<i64> = Vec::new();
@@ -147,7 +149,6 @@ async fn the_oldest_are_first_and_a_delay_passes_over_those_that_wait() {
         for n in 0..12 {
             let delay_ms = if n % 4 == 1 { LONG } else { 0 };
             queue.send(ws, "q", json!(n), SendOptions { delay_ms, dedup: None }).await.unwrap();
-            // Rows of one millisecond have no order but that of their random ends.
             site.pass(1);
         }
         let mut got = Vec::new();
