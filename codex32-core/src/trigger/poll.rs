@@ -27,7 +27,7 @@ const LOOK_MS: Millis = 120_000;
 /// After this a poll counts as lost; longer than [`LOOK_MS`], so that two never overlap.
 const LEASE_MS: Millis = 180_000;
 /// Shortest time between looks.
-pub(super) const MIN_EVERY_MS: u64 = 1_000;
+const MIN_EVERY_MS: u64 = 1_000;
 
 /// One look for news.
 #[derive(Debug, Clone)]

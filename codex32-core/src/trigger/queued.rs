@@ -7,8 +7,7 @@
 
 use super::dispatcher::{Dispatcher, backoff, may_pass};
 use super::firing::{Cause, firing, rfc3339};
-use super::poll::MIN_EVERY_MS;
-use super::spec::{Kind, Spec};
+use super::spec::Kind;
 use super::starter::Starter;
 use super::store::{self, Due};
 use crate::clock::Millis;
@@ -35,6 +34,9 @@ pub(super) fn queue_of(source: &str, with: &Value) -> Option<String> {
     (source == SOURCE).then(|| with["queue"].as_str().unwrap_or_default().to_owned())
 }
 
+/// Time between two looks at a queue that was found empty.
+const EVERY_MS: Millis = 1_000;
+
 /// What becomes of the messages.
 struct Plan {
     queue: String,
@@ -46,12 +48,11 @@ struct Plan {
 impl Dispatcher {
     /// Starts an execution for each message that waits, up to [`BATCH`].
     pub(super) async fn take_messages(&self, row: &triggers::Model, lease: Uuid, queue: &str) -> Result<()> {
-        let Spec::Poll { every_ms, .. } = Spec::from_text(&row.spec)? else { return Ok(()) };
         let workspace = WorkspaceId(row.workspace_id);
         let messages = self.parts.queues.receive(workspace, queue, BATCH, HOLD_MS).await?;
-        // Where there were so many there may be more.
-        let every = if messages.len() as u64 >= BATCH { 0 } else { every_ms.max(MIN_EVERY_MS) };
-        let every = i64::try_from(every).unwrap_or(i64::MAX);
+        // Where there were so many there may be more. `every` is for what is far away: a
+        // look at a queue costs little, and who sends does not want to wait.
+        let every = if messages.len() as u64 >= BATCH { 0 } else { EVERY_MS };
         let mut plan = Plan { queue: queue.to_owned(), starts: Vec::new(), refused: None, every };
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for message in &messages {
