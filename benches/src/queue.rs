@@ -57,7 +57,7 @@ pub enum Place {
         /// Name of the stream, which is its subject.
         stream: String,
         /// The consumer.
-        consumer: PullConsumer,
+        consumer: Box<PullConsumer>,
     },
 }
 
@@ -99,7 +99,7 @@ async fn bare(context: Context, name: String) -> Result<Place, Failure> {
     let stream = context.create_stream(config).await?;
     let config = pull::Config { durable_name: Some("bench".to_owned()), max_ack_pending: -1, ..Default::default() };
     let consumer = stream.create_consumer(config).await?;
-    Ok(Place::Raw { context, stream: name, consumer })
+    Ok(Place::Raw { context, stream: name, consumer: Box::new(consumer) })
 }
 
 /// Measures one place.

@@ -80,10 +80,10 @@ impl Store {
             Ok(removed) => return Ok(removed),
             Err(error) => error,
         };
-        if let DeleteMessageErrorKind::JetStream(told) = error.kind() {
-            if told.error_code() == ErrorCode::SEQUENCE_NOT_FOUND || !self.stands(seq).await? {
-                return Ok(false);
-            }
+        if let DeleteMessageErrorKind::JetStream(told) = error.kind()
+            && (told.error_code() == ErrorCode::SEQUENCE_NOT_FOUND || !self.stands(seq).await?)
+        {
+            return Ok(false);
         }
         Err(self.away("remove a message", &error).await)
     }
