@@ -5,6 +5,7 @@
 
 pub mod load;
 pub mod process;
+pub mod queue;
 pub mod raw;
 pub mod scale;
 pub mod workflow;

@@ -7,7 +7,7 @@ use super::ConnectorSpec;
 use serde_json::{Map, Value};
 
 /// Every file of `data/`.
-pub(super) const FILES: [(&str, &str); 20] = [
+pub(super) const FILES: [(&str, &str); 21] = [
     ("http", include_str!("data/http.json")),
     ("rss", include_str!("data/rss.json")),
     ("email", include_str!("data/email.json")),
@@ -28,6 +28,7 @@ pub(super) const FILES: [(&str, &str); 20] = [
     ("log", include_str!("data/log.json")),
     ("notify", include_str!("data/notify.json")),
     ("event", include_str!("data/event.json")),
+    ("queue", include_str!("data/queue.json")),
 ];
 
 /// The specs in their order. A file that does not parse would be missing; a test proves that none is.

@@ -2,12 +2,14 @@
 
 use crate::blueprint::Permissions;
 use crate::clock::{Clock, Millis};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::id::{BotId, ExecutionId, WorkspaceId};
 use crate::observe::LogSink;
+use crate::queue::SendOptions;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The surroundings of one attempt of one step (or of one poll, or of a test call).
 #[derive(Clone)]
@@ -68,6 +70,11 @@ pub trait Services: Send + Sync {
     async fn kv_update(&self, cx: &ActionContext, key: &str, change: KvChange) -> Result<Value>;
     /// Keys that start with `prefix`, at most 1,000, in order.
     async fn kv_list(&self, cx: &ActionContext, prefix: &str) -> Result<Vec<String>>;
+    /// Puts a message into a queue of the workspace; durable when it returns its id.
+    async fn queue_send(&self, cx: &ActionContext, queue: &str, body: Value, options: SendOptions) -> Result<Uuid> {
+        let _ = (cx, queue, body, options);
+        Err(Error::new(Code::Unsupported, "there are no queues here"))
+    }
 }
 
 /// A change of a durable value.

@@ -8,11 +8,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::id::{BotId, ExecutionId, WorkspaceId};
 use crate::observe::{LogSink, Stream};
+use crate::queue::SendOptions;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Connectors with a context that remembers what was done through it.
 pub(crate) struct Harness {
@@ -29,6 +31,7 @@ pub(crate) struct Done {
     pub(crate) replies: Mutex<Vec<(u16, Value, Value)>>,
     pub(crate) notices: Mutex<Vec<(String, String, String)>>,
     pub(crate) updates: Mutex<Vec<(String, KvChange)>>,
+    pub(crate) messages: Mutex<Vec<(String, Value, SendOptions)>>,
 }
 
 impl LogSink for Done {
@@ -67,6 +70,10 @@ impl Services for Done {
     }
     async fn kv_list(&self, _cx: &ActionContext, prefix: &str) -> Result<Vec<String>> {
         Ok(vec![format!("{prefix}a"), format!("{prefix}b")])
+    }
+    async fn queue_send(&self, _cx: &ActionContext, queue: &str, body: Value, options: SendOptions) -> Result<Uuid> {
+        self.messages.lock().unwrap().push((queue.to_owned(), body, options));
+        Ok(Uuid::nil())
     }
 }
 

@@ -8,6 +8,7 @@ use super::services::{EngineServices, Later};
 use super::{Inner, Limiter, install_crypto};
 use crate::access::Access;
 use crate::builder::{Builder, OfflineInterpreter};
+use crate::clock::Clock;
 use crate::connector::kv::KvStore;
 use crate::connector::{Connectors, Net, Services};
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::event::Bus;
 use crate::execution::{self, Executor};
 use crate::notify::{Everyone, LogNotifier, Severity};
 use crate::observe::Metrics;
+use crate::queue::{self, DbQueue, NatsQueue, Queue};
 use crate::registry::{self, Registry};
 use crate::sandbox::{ProcessConfig, ProcessRuntime, Runtimes};
 use crate::secret::{KeyFile, KeyProvider, KeyRing, Secrets};
@@ -33,6 +35,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
     let lock = FolderLock::take(&config.data)?;
     let clock = config.clock.clone();
     let (db, nats) = open(&config).await?;
+    let queues = queues(&db, nats.as_ref(), &clock);
     let bus = Bus::new(db.clone(), clock.clone());
     let access = Access::new(db.clone(), clock.clone());
     let secrets = Secrets::open(db.clone(), clock.clone(), keys(&config)?).await?;
@@ -48,6 +51,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
     let services = Arc::new(EngineServices {
         bus: bus.clone(),
         kv: KvStore::new(db.clone(), clock.clone()),
+        queues: queues.clone(),
         notifier: Arc::new(Everyone::default().and(Severity::Info, Arc::new(LogNotifier))),
         later: OnceLock::new(),
     });
@@ -100,6 +104,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         clock: clock.clone(),
         bus: bus.clone(),
         starter: starter.clone(),
+        queues: queues.clone(),
         poller: Arc::new(ConnectorPoller::new(connectors.clone(), secrets.clone(), services.clone(), clock.clone())),
     });
     let supervisor = Supervisor::new(supervisor::Parts {
@@ -127,6 +132,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         access,
         secrets,
         bus,
+        queues,
         connectors,
         runtimes,
         process,
@@ -148,7 +154,22 @@ async fn open(config: &Config) -> Result<(Db, Option<Nats>)> {
             .hint("use a store postgres://..., or leave NATS out")
     })?;
     let nats = Nats::connect(url, cluster).await?;
+    let left = DbQueue::count(&db).await?;
+    if left > 0 {
+        tracing::warn!(
+            left,
+            "messages of queues are in the database from before NATS was used, and are not handed out"
+        );
+    }
     Ok((db.with_wakes(Wakes::by(Arc::new(nats.clone()))), Some(nats)))
+}
+
+/// Queues over NATS where the deployment has one, else in the database.
+fn queues(db: &Db, nats: Option<&Nats>, clock: &Arc<dyn Clock>) -> Arc<dyn Queue> {
+    match nats {
+        Some(nats) => Arc::new(NatsQueue::new(nats.clone(), clock.clone(), queue::Limits::default())),
+        None => Arc::new(DbQueue::new(db.clone(), clock.clone(), queue::Limits::default())),
+    }
 }
 
 fn keys(config: &Config) -> Result<Arc<dyn KeyProvider>> {

@@ -35,6 +35,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::Bus;
 use crate::execution::Executor;
 use crate::observe::Metrics;
+use crate::queue::Queue;
 use crate::registry::Registry;
 use crate::sandbox::{NativeAction, NativeFunction, ProcessRuntime, Runtimes};
 use crate::secret::Secrets;
@@ -78,6 +79,7 @@ struct Inner {
     access: Access,
     secrets: Secrets,
     bus: Bus,
+    queues: Arc<dyn Queue>,
     connectors: Arc<Connectors>,
     runtimes: Runtimes,
     process: Arc<ProcessRuntime>,
@@ -143,6 +145,12 @@ impl Engine {
     #[must_use]
     pub fn bus(&self) -> &Bus {
         &self.inner.bus
+    }
+    /// Work that is handed to one of many: in NATS JetStream where the deployment has it,
+    /// else in the database.
+    #[must_use]
+    pub fn queues(&self) -> &Arc<dyn Queue> {
+        &self.inner.queues
     }
     /// What bots can do.
     #[must_use]

@@ -15,6 +15,9 @@ const EVERY: Millis = 10 * 60 * 1_000;
 /// How long events of the bus are kept that all have read, in milliseconds.
 const EVENTS_KEPT: Millis = 7 * 24 * 60 * 60 * 1_000;
 
+/// How long events are kept that could not be copied to NATS, in milliseconds.
+const COPIES_AWAITED: Millis = 2 * EVENTS_KEPT;
+
 /// What removes old executions and events.
 #[derive(Clone)]
 pub(super) struct Retention {
@@ -63,6 +66,12 @@ impl Retention {
                 Some(next) => after = Some(next),
                 None => break,
             }
+        }
+        if self.bus.give_up_relay(self.clock.now().saturating_sub(COPIES_AWAITED)).await? {
+            tracing::warn!(
+                "events are from two weeks ago and not copied to NATS; they are not kept for it any longer. \
+                 Where NATS was taken out of the deployment, nothing is to be done"
+            );
         }
         self.bus.prune(self.clock.now().saturating_sub(EVENTS_KEPT)).await?;
         failed.map_or(Ok(removed), Err)

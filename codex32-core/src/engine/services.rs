@@ -7,15 +7,18 @@ use crate::event::{Bus, check_custom};
 use crate::execution::Executor;
 use crate::id::ExecutionId;
 use crate::notify::{Notice, Notifier, Severity};
+use crate::queue::{Queue, SendOptions};
 use crate::trigger::depth_of;
 use crate::webhook::Webhooks;
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
+use uuid::Uuid;
 
 /// [`Services`] over the rooms of the engine.
 pub(super) struct EngineServices {
     pub(super) bus: Bus,
     pub(super) kv: KvStore,
+    pub(super) queues: Arc<dyn Queue>,
     pub(super) notifier: Arc<dyn Notifier>,
     /// Set once they exist: they call connectors, and connectors call them.
     pub(super) later: OnceLock<Later>,
@@ -80,5 +83,9 @@ impl Services for EngineServices {
 
     async fn kv_list(&self, cx: &ActionContext, prefix: &str) -> Result<Vec<String>> {
         self.kv.list(owner(cx), prefix).await
+    }
+
+    async fn queue_send(&self, cx: &ActionContext, queue: &str, body: Value, options: SendOptions) -> Result<Uuid> {
+        self.queues.send(cx.workspace, queue, body, options).await
     }
 }

@@ -3,8 +3,11 @@
 //! The stream is `CODEX32_CLUSTER`, its subjects `codex32.CLUSTER.events.WORKSPACE.NAME`.
 //! Each event is sent once it is committed and until the stream has acknowledged it, with
 //! its number as message id, by which the stream drops a second copy.
+//!
+//! Events are kept until they are copied, but not for ever: NATS may have been taken out of
+//! the deployment. [`Bus::give_up_relay`] forgets a copy that has come no further for long.
 
-use super::{Bus, Consumer, Event};
+use super::{Bus, Consumer, Event, store};
 use crate::clock::Millis;
 use crate::error::{Error, Result};
 use crate::storage::Nats;
@@ -48,6 +51,17 @@ impl Bus {
                 }
             }
         }
+    }
+}
+
+impl Bus {
+    /// Forgets how far the copy is where it has not come past an event from before `cutoff`;
+    /// tells whether it has. What is on the bus then is copied when NATS answers again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn give_up_relay(&self, cutoff: Millis) -> Result<bool> {
+        self.db.write(move |tx| Box::pin(async move { store::give_up(tx, CONSUMER, cutoff).await })).await
     }
 }
 

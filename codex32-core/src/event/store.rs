@@ -155,6 +155,29 @@ pub(super) async fn hold_offset(tx: &Tx, consumer: &str, now: Millis) -> Result<
     Ok(query.one(tx).await?.map_or(0, |row| row.seq))
 }
 
+/// Forgets a consumer that has not read an event from before `cutoff`.
+pub(super) async fn give_up(tx: &Tx, consumer: &str, cutoff: Millis) -> Result<bool> {
+    let Some(row) = event_offsets::Entity::find_by_id(consumer.to_owned()).one(tx).await? else { return Ok(false) };
+    let unread = events::Entity::find()
+        .select_only()
+        .column(events::Column::At)
+        .filter(events::Column::Seq.gt(row.seq))
+        .order_by_asc(events::Column::Seq)
+        .limit(1)
+        .into_tuple::<i64>()
+        .one(tx)
+        .await?;
+    if unread.is_none_or(|at| at >= cutoff) {
+        return Ok(false);
+    }
+    let gone = event_offsets::Entity::delete_many()
+        .filter(event_offsets::Column::Consumer.eq(consumer))
+        .filter(event_offsets::Column::Seq.eq(row.seq))
+        .exec(tx)
+        .await?;
+    Ok(gone.rows_affected > 0)
+}
+
 /// Deletes the oldest events, as long as they are from before `cutoff` and read by all.
 pub(super) async fn prune(tx: &Tx, cutoff: Millis) -> Result<u64> {
     let read_by_all = event_offsets::Entity::find()

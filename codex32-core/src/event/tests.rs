@@ -142,6 +142,35 @@ async fn old_events_go_once_every_consumer_has_read_them() {
 }
 
 #[tokio::test]
+async fn a_copy_to_nats_that_comes_no_further_keeps_events_for_a_time_only() {
+    on_each(async |db| {
+        let (bus, clock) = bus(db.clone());
+        let ws = WorkspaceId::at(1);
+        let mut seqs = Vec::new();
+        for _ in 0..3 {
+            seqs.push(bus.publish(ws, "a.b", json!({})).await.unwrap());
+            clock.advance(1_000);
+        }
+        assert!(!bus.give_up_relay(4_000).await.unwrap(), "there was never one");
+        for consumer in ["nats", "triggers"] {
+            let (done, at) = (seqs[0], clock.clone());
+            db.write(move |tx| Box::pin(async move { Bus::advance_in(tx, &at, consumer, done).await })).await.unwrap();
+        }
+        assert_eq!(bus.prune(4_000).await.unwrap(), 1);
+        // The first that was not copied is from 2,000.
+        assert!(!bus.give_up_relay(2_000).await.unwrap());
+        let (done, at) = (seqs[2], clock.clone());
+        db.write(move |tx| Box::pin(async move { Bus::advance_in(tx, &at, "triggers", done).await })).await.unwrap();
+        assert_eq!(bus.prune(4_000).await.unwrap(), 0);
+        assert!(bus.give_up_relay(2_001).await.unwrap());
+        assert!(!bus.give_up_relay(2_001).await.unwrap());
+        assert_eq!(bus.prune(4_000).await.unwrap(), 2);
+        assert_eq!(bus.offset("triggers").await.unwrap(), seqs[2], "those of the engine stay");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_publisher_that_is_frozen_does_not_hold_the_bus_for_ever() {
     let Some(test) = testing::postgres().await else { return };
     let (bus, _) = bus(test.db.clone());

@@ -1,8 +1,11 @@
 //! Queues in the table `queue_messages`.
 
-use super::{Depth, Limits, Message, Queue, SendOptions};
+use super::{
+    Depth, HOLDER_LOST, Lease, Limits, MAX_BATCH, Message, Proof, Queue, SendOptions, check_body, check_name, lost,
+    shorten,
+};
 use crate::clock::{Clock, Millis};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::id::WorkspaceId;
 use crate::storage::entity::queue_messages::{ActiveModel, Column, Entity, Model};
 use crate::storage::{Db, Tx};
@@ -18,8 +21,6 @@ use uuid::Uuid;
 
 const READY: &str = "ready";
 const DEAD: &str = "dead";
-/// Messages handed out at once.
-const MAX_BATCH: u64 = 100;
 
 /// Queues in the engine's database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,6 +37,14 @@ impl DbQueue {
         DbQueue { db, clock, limits }
     }
 
+    /// Messages in the table, of all workspaces.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn count(db: &Db) -> Result<u64> {
+        Ok(Entity::find().count(db.read()).await?)
+    }
+
     fn id(&self) -> Uuid {
         crate::id::TriggerId::at(self.clock.now()).0
     }
@@ -46,7 +55,7 @@ impl DbQueue {
 
     /// Changes a message that is held under this lease.
     async fn change(&self, workspace: WorkspaceId, message: &Message, change: ActiveModel) -> Result<()> {
-        let (id, lease) = (message.id, message.lease);
+        let (id, lease) = (message.id, lease_of(message)?);
         let changed = self
             .db
             .write(move |tx| {
@@ -64,12 +73,7 @@ impl DbQueue {
 impl Queue for DbQueue {
     async fn send(&self, workspace: WorkspaceId, queue: &str, body: Value, options: SendOptions) -> Result<Uuid> {
         check_name(queue)?;
-        let body = body.to_string();
-        if body.len() > self.limits.body {
-            let (size, limit) = (body.len(), self.limits.body);
-            return Err(Error::new(Code::TooLarge, format!("the message has {size} bytes, more than {limit}"))
-                .hint("store the data elsewhere and send a reference to it"));
-        }
+        let body = check_body(&body, self.limits)?;
         let id = self.id();
         let row = ActiveModel {
             id: Set(id),
@@ -103,7 +107,7 @@ impl Queue for DbQueue {
     }
 
     async fn ack(&self, workspace: WorkspaceId, message: &Message) -> Result<()> {
-        let (id, lease) = (message.id, message.lease);
+        let (id, lease) = (message.id, lease_of(message)?);
         let gone = self
             .db
             .write(move |tx| {
@@ -121,7 +125,7 @@ impl Queue for DbQueue {
             status: Set(status.to_owned()),
             visible_at: Set(self.after(delay_ms)),
             lease: Set(None),
-            last_error: Set(Some(error.chars().take(1_000).collect())),
+            last_error: Set(Some(shorten(error))),
             ..Default::default()
         };
         self.change(workspace, message, change).await
@@ -129,6 +133,16 @@ impl Queue for DbQueue {
 
     async fn extend(&self, workspace: WorkspaceId, message: &Message, lease_ms: u64) -> Result<()> {
         let change = ActiveModel { visible_at: Set(self.after(lease_ms)), ..Default::default() };
+        self.change(workspace, message, change).await
+    }
+
+    async fn release(&self, workspace: WorkspaceId, message: &Message, delay_ms: u64) -> Result<()> {
+        let change = ActiveModel {
+            attempts: Set(i32::try_from(message.attempt.saturating_sub(1)).unwrap_or(i32::MAX)),
+            visible_at: Set(self.after(delay_ms)),
+            lease: Set(None),
+            ..Default::default()
+        };
         self.change(workspace, message, change).await
     }
 
@@ -166,26 +180,19 @@ impl Queue for DbQueue {
     }
 }
 
+fn lease_of(message: &Message) -> Result<Uuid> {
+    match message.lease.0 {
+        Proof::Row(lease) => Ok(lease),
+        Proof::Stream { .. } => Err(lost(message.id)),
+    }
+}
+
 fn held(workspace: WorkspaceId, id: Uuid, lease: Uuid) -> Condition {
     Condition::all()
         .add(Column::Id.eq(id))
         .add(Column::WorkspaceId.eq(workspace.0))
         .add(Column::Status.eq(READY))
         .add(Column::Lease.eq(lease))
-}
-
-fn lost(id: Uuid) -> Error {
-    Error::conflict(format!("the message \"{id}\" is not held under this lease any more"))
-        .hint("hold messages for as long as the work takes, or extend the lease")
-}
-
-fn check_name(queue: &str) -> Result<()> {
-    let formed = (1..=100).contains(&queue.len())
-        && queue.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-    if formed {
-        return Ok(());
-    }
-    Err(Error::invalid("the queue's name is malformed").hint("use 1 to 100 letters, digits, dots, - and _"))
 }
 
 async fn insert(
@@ -213,7 +220,7 @@ async fn bury(tx: &Tx, workspace: WorkspaceId, queue: &str, attempts: i32, now: 
     let change = ActiveModel {
         status: Set(DEAD.to_owned()),
         lease: Set(None),
-        last_error: Set(Some("its last holder did not finish".to_owned())),
+        last_error: Set(Some(HOLDER_LOST.to_owned())),
         ..Default::default()
     };
     Entity::update_many()
@@ -268,5 +275,5 @@ fn message(row: Model, lease: Uuid) -> Result<Message> {
     let body = serde_json::from_str(&row.body)
         .map_err(|_| Error::internal(format!("the body of message {} is not JSON", row.id)))?;
     let attempt = u32::try_from(row.attempts).unwrap_or(0).saturating_add(1);
-    Ok(Message { id: row.id, lease, attempt, body, sent_at: row.created_at })
+    Ok(Message { id: row.id, lease: Lease(Proof::Row(lease)), attempt, body, sent_at: row.created_at })
 }

@@ -6,6 +6,7 @@ use super::store;
 use crate::clock::{Clock, Millis};
 use crate::error::{Code, Error, Result};
 use crate::event::Bus;
+use crate::queue::Queue;
 use crate::storage::Db;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -28,6 +29,8 @@ pub struct Parts {
     pub bus: Bus,
     /// Starts executions.
     pub starter: Arc<dyn Starter>,
+    /// Gives the messages of queues.
+    pub queues: Arc<dyn Queue>,
     /// Asks connectors for news.
     pub poller: Arc<dyn Poller>,
 }

@@ -11,7 +11,8 @@
 //! what fired it, so that a crash neither loses a start nor repeats one. A trigger
 //! is looked at when it is due, found by an index; nothing walks all triggers. A
 //! poll is held by one poller at a time. A row whose deployment is gone keeps its
-//! cursor, so that the next deployment of the bot goes on where it was.
+//! cursor, so that the next deployment of the bot goes on where it was. A message of a
+//! queue starts one execution, whichever bots are on the queue (`queued`).
 
 mod arm;
 mod chain;
@@ -21,6 +22,7 @@ mod firing;
 mod listen;
 mod matching;
 mod poll;
+mod queued;
 mod spec;
 mod starter;
 pub(crate) mod store;

@@ -96,12 +96,18 @@ impl Dispatcher {
 
     async fn look(&self, row: triggers::Model, lease: Uuid, cancel: CancellationToken) {
         let id = row.id;
-        let done = match self.ask(&row, &cancel).await {
-            Ok(polled) => self.take(row, lease, polled).await,
-            Err(_) if cancel.is_cancelled() => {
-                // The engine shuts down; the next one looks at once.
-                self.release(id, lease).await
-            }
+        let found = match &row.topic {
+            // A poll's topic is its queue.
+            Some(queue) => self.take_messages(&row, lease, queue).await,
+            None => match self.ask(&row, &cancel).await {
+                Ok(polled) => self.take(row, lease, polled).await,
+                Err(error) => Err(error),
+            },
+        };
+        let done = match found {
+            Ok(()) => Ok(()),
+            // The engine shuts down; the next one looks at once.
+            Err(_) if cancel.is_cancelled() => self.release(id, lease).await,
             Err(error) => self.note_failure(id, &error, None).await,
         };
         if let Err(error) = done

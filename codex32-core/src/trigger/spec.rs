@@ -1,5 +1,6 @@
 //! The settings of a trigger as they are stored.
 
+use super::queued::queue_of;
 use crate::blueprint::{BotEnd, Missed, Permissions, Respond, Trigger};
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
@@ -218,11 +219,12 @@ impl Spec {
         }
     }
 
-    /// What the row listens to: an event's name or a bot's.
+    /// What the row listens to: the name of an event, of a bot or of a queue.
     pub(super) fn topic(&self) -> Option<String> {
         match self {
             Spec::Event { event, .. } => Some(event.clone()),
             Spec::Bot { bot, .. } => Some(bot.clone()),
+            Spec::Poll { source, with, .. } => queue_of(source, with),
             _ => None,
         }
     }

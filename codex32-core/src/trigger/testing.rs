@@ -8,6 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::Bus;
 use crate::execution::{Start, Started};
 use crate::id::{BotId, DeploymentId, ExecutionId, VersionId, WorkspaceId};
+use crate::queue::{self, DbQueue, Queue};
 use crate::storage::entity::queue_messages;
 use crate::storage::{Db, Tx};
 use sea_orm::ActiveValue::Set;
@@ -222,6 +223,7 @@ pub(crate) struct House {
     pub(crate) starter: Arc<Recorder>,
     pub(crate) workspace: WorkspaceId,
     pub(crate) news: Arc<News>,
+    pub(crate) queues: Arc<dyn Queue>,
 }
 
 /// A dispatcher at work.
@@ -247,7 +249,8 @@ impl House {
         let clock = SimulatedClock::at(now);
         let bus = Bus::new(db.clone(), Arc::new(clock.clone()));
         let starter = Recorder::new(db.clone());
-        House { starter, bus, clock, workspace: WorkspaceId::at(now), news, db }
+        let queues = Arc::new(DbQueue::new(db.clone(), Arc::new(clock.clone()), queue::Limits::default()));
+        House { starter, bus, clock, workspace: WorkspaceId::at(now), news, queues, db }
     }
 
     pub(crate) fn run(&self) -> Running {
@@ -256,6 +259,7 @@ impl House {
             clock: Arc::new(self.clock.clone()),
             bus: self.bus.clone(),
             starter: self.starter.clone(),
+            queues: self.queues.clone(),
             poller: self.news.clone(),
         });
         let token = CancellationToken::new();

@@ -17,6 +17,7 @@ mod json;
 mod kv;
 mod log;
 mod notify;
+mod queue;
 mod sql;
 mod text;
 mod transform;
@@ -53,6 +54,7 @@ pub(super) fn all(net: &Arc<Net>) -> Vec<Arc<dyn Connector>> {
         Arc::new(log::Log),
         Arc::new(notify::Notify),
         Arc::new(event::Event),
+        Arc::new(queue::Queues),
     ]
 }
 

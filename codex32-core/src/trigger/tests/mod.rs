@@ -4,4 +4,5 @@ mod arming;
 mod connectors;
 mod events;
 mod polls;
+mod queues;
 mod schedules;

@@ -3,6 +3,7 @@ use crate::connector::testing::Harness;
 use crate::connector::{Connectors, KvChange};
 use crate::error::Code;
 use crate::observe::Stream;
+use crate::queue::SendOptions;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -12,6 +13,13 @@ async fn what_the_engine_does_is_asked_of_the_engine() {
     let done = &harness.done;
     harness.call("event.publish", json!({"name": "order.created", "data": {"id": 7}})).await.unwrap();
     assert_eq!(*done.events.lock().unwrap(), [("order.created".to_owned(), json!({"id": 7}))]);
+    harness.call("queue.send", json!({"queue": "q", "body": 7, "delay": "2s", "key": "k"})).await.unwrap();
+    harness.call("queue.send", json!({"queue": "q"})).await.unwrap();
+    let sent = |delay_ms, dedup: &str| SendOptions { delay_ms, dedup: Some(dedup.to_owned()) };
+    assert_eq!(
+        *done.messages.lock().unwrap(),
+        [("q".into(), json!(7), sent(2_000, "key:k")), ("q".into(), Value::Null, sent(0, "step:key-1"))]
+    );
     harness.call("webhook.reply", json!({"body": {"ok": true}})).await.unwrap();
     harness.call("webhook.reply", json!({"status": 404, "headers": {"x": "y"}, "body": "no"})).await.unwrap();
     assert_eq!(
