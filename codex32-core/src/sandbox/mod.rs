@@ -80,12 +80,17 @@ pub struct Job {
     pub dependencies: Dependencies,
     /// Limits.
     pub limits: Limits,
+    /// Labels that the bot asks for by `runs_on`.
+    pub runs_on: Vec<String>,
     /// What it may touch.
     pub permissions: Arc<Permissions>,
     /// When it must be done, UTC milliseconds.
     pub deadline: Option<Millis>,
-    /// Ends when the execution is cancelled.
+    /// Ends when the job is to stop.
     pub cancel: CancellationToken,
+    /// Ends before `cancel` does where the job is to stop here only: another process makes the
+    /// same attempt again, and what runs elsewhere is left for it.
+    pub left: CancellationToken,
     /// Its stdout and stderr, line by line.
     pub log: Arc<dyn LogSink>,
 }
@@ -93,8 +98,12 @@ pub struct Job {
 /// Where code runs.
 #[async_trait::async_trait]
 pub trait Runtime: Send + Sync {
-    /// `process`, `native`, ...
+    /// `process`, `kubernetes`, ...
     fn name(&self) -> &'static str;
+    /// Whether it runs this job, where the engine has several runtimes.
+    fn takes(&self, _job: &Job) -> bool {
+        true
+    }
     /// Runs the job to its end and returns what it returned.
     ///
     /// # Errors

@@ -38,6 +38,9 @@ impl Driver {
         );
         async {
             let exit = self.drive().await;
+            if matches!(exit, Exit::Requeued | Exit::Lost) {
+                self.left.cancel();
+            }
             self.stop().await;
             exit
         }
@@ -101,6 +104,7 @@ impl Driver {
                 false
             }
             () = self.inner.drained(), if self.draining => {
+                self.left.cancel();
                 self.abort_all();
                 false
             }

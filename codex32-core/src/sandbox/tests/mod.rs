@@ -55,6 +55,31 @@ impl Lines {
     }
 }
 
+/// The first attempt of a step.
+pub(super) fn job(log: Arc<Lines>, language: Language, code: &str, input: Value) -> Job {
+    Job {
+        workspace: WorkspaceId::at(0),
+        bot: BotId::at(0),
+        execution: ExecutionId::at(0),
+        step: "work".to_owned(),
+        attempt: 1,
+        idempotency_key: "key-1".to_owned(),
+        language,
+        code: code.to_owned(),
+        files: Arc::default(),
+        input,
+        env: Vec::new(),
+        dependencies: Dependencies::default(),
+        limits: Limits::default(),
+        runs_on: Vec::new(),
+        permissions: Arc::default(),
+        deadline: None,
+        cancel: CancellationToken::new(),
+        left: CancellationToken::new(),
+        log,
+    }
+}
+
 /// A runtime in a directory of its own.
 pub(super) struct Rig {
     pub(super) runtime: ProcessRuntime,
@@ -81,25 +106,7 @@ impl Rig {
     }
 
     pub(super) fn job(&self, language: Language, code: &str, input: Value) -> Job {
-        Job {
-            workspace: WorkspaceId::at(0),
-            bot: BotId::at(0),
-            execution: ExecutionId::at(0),
-            step: "work".to_owned(),
-            attempt: 1,
-            idempotency_key: "key-1".to_owned(),
-            language,
-            code: code.to_owned(),
-            files: Arc::default(),
-            input,
-            env: Vec::new(),
-            dependencies: Dependencies::default(),
-            limits: Limits::default(),
-            permissions: Arc::default(),
-            deadline: None,
-            cancel: CancellationToken::new(),
-            log: self.log.clone(),
-        }
+        job(self.log.clone(), language, code, input)
     }
 
     pub(super) async fn run(&self, language: Language, code: &str, input: Value) -> Result<Value> {
