@@ -14,6 +14,7 @@
 //! | `supervise`, `tree`, `lines` | its life: deadline, watchdog, output, end |
 //! | `workdir`, `packages`, `interpreter` | where it runs, with which packages, by which program |
 //! | `native`, `runtimes` | functions as actions; the registry |
+//! | `kubernetes/` | [`KubernetesRuntime`]: a script as a Job of a cluster, with the feature `kubernetes` |
 //! | `doctor` | what this machine can run and enforces |
 //! | `runner/` | the guardian and the runners of each language |
 //!
@@ -22,6 +23,8 @@
 
 mod doctor;
 mod interpreter;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod launch;
 mod lines;
 mod native;
@@ -32,11 +35,13 @@ mod runtimes;
 mod script;
 mod supervise;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 mod workdir;
 
 pub use doctor::{Doctor, InterpreterReport, LimitReport};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::{Images, KubernetesConfig, KubernetesRuntime, LABEL as KUBERNETES_LABEL, Which};
 pub use native::{FAMILY, FunctionConnector, NativeAction, NativeActions, NativeFunction, function_bot};
 pub use policy::default_limits;
 pub use process::{ProcessConfig, ProcessRuntime};

@@ -1,6 +1,8 @@
 //! Scripts run for real, with the interpreters of this machine.
 
 mod engine_death;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod kubernetes;
 mod limits;
 mod native;
 mod node;
@@ -35,6 +37,10 @@ impl LogSink for Lines {
 impl Lines {
     pub(super) fn of(&self, wanted: Stream) -> Vec<String> {
         self.all.lock().unwrap().iter().filter(|(stream, _)| *stream == wanted).map(|(_, text)| text.clone()).collect()
+    }
+
+    pub(super) fn all(&self) -> Vec<(Stream, String)> {
+        self.all.lock().unwrap().clone()
     }
 
     pub(super) fn text(&self) -> String {
