@@ -5,6 +5,7 @@ use codex32_core::blueprint::Span;
 use codex32_core::engine::Config;
 use codex32_core::error::Result;
 use codex32_core::observe::{LogFormat, init_tracing};
+use codex32_core::sandbox::{KubernetesConfig, Which};
 use tokio_util::sync::CancellationToken;
 
 /// The arguments.
@@ -45,12 +46,33 @@ pub(super) fn arguments() -> Vec<Arg> {
             .env("CODEX32_KEEP_COUNT"),
         arg("archive", "PLACE", "Where executions go before they are removed: a folder, s3://BUCKET/PREFIX, or off")
             .env("CODEX32_ARCHIVE"),
+        arg(
+            "kubernetes",
+            "WHICH",
+            "Run scripts as Kubernetes Jobs: all, labelled (of bots with `runs_on: kubernetes`), or a file of settings",
+        )
+        .value_parser(kubernetes)
+        .env("CODEX32_KUBERNETES"),
         arg("lease-ms", "MS", "How long a node may give no sign of life until others take over; 30000 by default")
             .value_parser(value_parser!(u32).range(300..=3_600_000))
             .env("CODEX32_LEASE_MS"),
         arg("log", "FILTER", "What to log: info, debug, codex32_core=debug").env("CODEX32_LOG").default_value("info"),
         arg("log-format", "FORMAT", "How").value_parser(["text", "json"]).default_value("text"),
     ]
+}
+
+/// `all`, `labelled`, `off`, or a file that says it and more.
+fn kubernetes(text: &str) -> std::result::Result<Option<KubernetesConfig>, String> {
+    let scripts = match text {
+        "" | "off" => return Ok(None),
+        "all" => Which::All,
+        "labelled" => Which::Labelled,
+        path => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("read {path}: {e}"))?;
+            return KubernetesConfig::from_yaml(&text).map(Some).map_err(|e| e.to_string());
+        }
+    };
+    Ok(Some(KubernetesConfig { scripts, ..KubernetesConfig::default() }))
 }
 
 /// Begins to log as the arguments say.
@@ -84,6 +106,7 @@ pub(super) fn apply(matches: &ArgMatches, config: &mut Config) {
     config.keep_ms = matches.get_one::<Span>("keep").map(|span| i64::try_from(span.0).unwrap_or(i64::MAX));
     config.keep_count = matches.get_one::<u64>("keep-count").copied();
     config.archive = matches.get_one::<String>("archive").cloned().filter(|place| !place.is_empty());
+    config.kubernetes = matches.get_one::<Option<KubernetesConfig>>("kubernetes").cloned().flatten();
     let labels = matches.get_many::<String>("labels").into_iter().flatten();
     config.labels = labels.map(|label| label.trim().to_owned()).filter(|label| !label.is_empty()).collect();
     config.nats = matches.get_one::<String>("nats").cloned().filter(|url| !url.is_empty());

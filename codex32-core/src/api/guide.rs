@@ -15,6 +15,7 @@ const PAGES: &[(&str, &str)] = &[
     ("expressions", include_str!("../../../docs/guide/expressions.md")),
     ("connections", include_str!("../../../docs/guide/connections.md")),
     ("scripts", include_str!("../../../docs/guide/scripts.md")),
+    ("kubernetes", include_str!("../../../docs/guide/kubernetes.md")),
     ("embed", include_str!("../../../docs/guide/embed.md")),
     ("native", include_str!("../../../docs/guide/native.md")),
     ("api", include_str!("../../../docs/guide/api.md")),

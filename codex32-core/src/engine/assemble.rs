@@ -18,6 +18,8 @@ use crate::notify::{Everyone, LogNotifier, Severity};
 use crate::observe::Metrics;
 use crate::queue::{self, DbQueue, NatsQueue, Queue};
 use crate::registry::{self, Registry};
+#[cfg(feature = "kubernetes")]
+use crate::sandbox::KubernetesRuntime;
 use crate::sandbox::{ProcessConfig, ProcessRuntime, Runtimes};
 use crate::secret::{KeyFile, KeyProvider, KeyRing, Secrets};
 use crate::storage::{Backend, Db, Leadership, Nats, Wakes};
@@ -47,7 +49,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         ProcessConfig::new(config.data.join("scripts"), config.host_env.clone()),
         clock.clone(),
     )?);
-    let runtimes = Runtimes::new(process.clone());
+    let runtimes = runtimes(&config, process.clone()).await?;
     let services = Arc::new(EngineServices {
         bus: bus.clone(),
         kv: KvStore::new(db.clone(), clock.clone()),
@@ -74,7 +76,7 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         bots: Arc::new(registry.clone()),
         config: execution::Config {
             concurrency: config.concurrency,
-            labels: config.labels.clone(),
+            labels: config.all_labels(),
             host: config.host.clone(),
             waiting_bot: config.waiting_bot,
             waiting_workspace: config.waiting_workspace,
@@ -144,6 +146,19 @@ pub(super) async fn assemble(config: Config) -> Result<Inner> {
         supervisor,
         builder,
     })
+}
+
+#[cfg(feature = "kubernetes")]
+async fn runtimes(config: &Config, process: Arc<ProcessRuntime>) -> Result<Runtimes> {
+    let runtimes = Runtimes::new(process);
+    let Some(cluster) = config.kubernetes.clone() else { return Ok(runtimes) };
+    let kubernetes = KubernetesRuntime::new(cluster, &config.host_env, config.clock.clone()).await?;
+    Ok(runtimes.with(Arc::new(kubernetes)))
+}
+
+#[cfg(not(feature = "kubernetes"))]
+async fn runtimes(_config: &Config, process: Arc<ProcessRuntime>) -> Result<Runtimes> {
+    Ok(Runtimes::new(process))
 }
 
 async fn open(config: &Config) -> Result<(Db, Option<Nats>)> {

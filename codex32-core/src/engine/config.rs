@@ -61,6 +61,10 @@ pub struct Config {
     pub archive: Option<String>,
     /// Calls per second that one caller may make, with bursts of twice that; 0: no limit.
     pub rate_per_second: u32,
+    /// The cluster in which scripts are run as Kubernetes Jobs; all are processes of this
+    /// machine where absent. The process has the label `kubernetes` then, too.
+    #[cfg(feature = "kubernetes")]
+    pub kubernetes: Option<crate::sandbox::KubernetesConfig>,
     /// Master key of the secrets, base64; a key file in `data` where absent.
     pub key: Option<String>,
     /// The environment that interpreters and package managers are found by; a script
@@ -98,6 +102,8 @@ impl Config {
             keep_ms: None,
             keep_count: None,
             archive: None,
+            #[cfg(feature = "kubernetes")]
+            kubernetes: None,
             rate_per_second: 200,
             key: None,
             host_env: std::env::vars_os().collect(),
@@ -167,6 +173,25 @@ impl Config {
             }
             _ => url,
         }
+    }
+
+    /// Runs scripts as Kubernetes Jobs.
+    #[cfg(feature = "kubernetes")]
+    #[must_use]
+    pub fn with_kubernetes(mut self, cluster: crate::sandbox::KubernetesConfig) -> Config {
+        self.kubernetes = Some(cluster);
+        self
+    }
+
+    /// The labels of this process, with what follows from the rest.
+    pub(super) fn all_labels(&self) -> Vec<String> {
+        #[cfg_attr(not(feature = "kubernetes"), expect(unused_mut, reason = "only a cluster adds one"))]
+        let mut labels = self.labels.clone();
+        #[cfg(feature = "kubernetes")]
+        if self.kubernetes.is_some() && !labels.iter().any(|label| label == crate::sandbox::KUBERNETES_LABEL) {
+            labels.push(crate::sandbox::KUBERNETES_LABEL.to_owned());
+        }
+        labels
     }
 
     /// Whether it can be worked with.

@@ -116,6 +116,11 @@ impl<'a> Reader<'a> {
             }
             self.take(&chunk[..count]);
         }
+        self.finish()
+    }
+
+    /// What is kept, after the last byte.
+    pub(crate) fn finish(mut self) -> Kept {
         if !self.line.is_empty() {
             self.end_line();
         }
@@ -123,7 +128,8 @@ impl<'a> Reader<'a> {
         self.kept
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    /// Takes some bytes.
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         if self.cap > 0 {
             self.kept.bytes.extend_from_slice(bytes);
             if self.kept.bytes.len() > 2 * self.cap {

@@ -14,6 +14,7 @@
 //! | `supervise`, `tree`, `lines` | its life: deadline, watchdog, output, end |
 //! | `workdir`, `packages`, `interpreter` | where it runs, with which packages, by which program |
 //! | `native`, `runtimes` | functions as actions; the registry |
+//! | `kubernetes/` | [`KubernetesRuntime`]: a script as a Job of a cluster, with the feature `kubernetes` |
 //! | `doctor` | what this machine can run and enforces |
 //! | `runner/` | the guardian and the runners of each language |
 //!
@@ -22,6 +23,8 @@
 
 mod doctor;
 mod interpreter;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod launch;
 mod lines;
 mod native;
@@ -32,11 +35,13 @@ mod runtimes;
 mod script;
 mod supervise;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tree;
 mod workdir;
 
 pub use doctor::{Doctor, InterpreterReport, LimitReport};
+#[cfg(feature = "kubernetes")]
+pub use kubernetes::{Images, KubernetesConfig, KubernetesRuntime, LABEL as KUBERNETES_LABEL, Which};
 pub use native::{FAMILY, FunctionConnector, NativeAction, NativeActions, NativeFunction, function_bot};
 pub use policy::default_limits;
 pub use process::{ProcessConfig, ProcessRuntime};
@@ -80,12 +85,17 @@ pub struct Job {
     pub dependencies: Dependencies,
     /// Limits.
     pub limits: Limits,
+    /// Labels that the bot asks for by `runs_on`.
+    pub runs_on: Vec<String>,
     /// What it may touch.
     pub permissions: Arc<Permissions>,
     /// When it must be done, UTC milliseconds.
     pub deadline: Option<Millis>,
-    /// Ends when the execution is cancelled.
+    /// Ends when the job is to stop.
     pub cancel: CancellationToken,
+    /// Ends before `cancel` does where the job is to stop here only: another process makes the
+    /// same attempt again, and what runs elsewhere is left for it.
+    pub left: CancellationToken,
     /// Its stdout and stderr, line by line.
     pub log: Arc<dyn LogSink>,
 }
@@ -93,8 +103,12 @@ pub struct Job {
 /// Where code runs.
 #[async_trait::async_trait]
 pub trait Runtime: Send + Sync {
-    /// `process`, `native`, ...
+    /// `process`, `kubernetes`, ...
     fn name(&self) -> &'static str;
+    /// Whether it runs this job, where the engine has several runtimes.
+    fn takes(&self, _job: &Job) -> bool {
+        true
+    }
     /// Runs the job to its end and returns what it returned.
     ///
     /// # Errors

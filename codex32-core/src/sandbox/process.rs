@@ -248,7 +248,8 @@ fn prepare_node(run: &RunDir, packages: Option<&Path>) -> Result<()> {
     }
 }
 
-fn check_variable(name: &str, value: &str) -> Result<()> {
+/// Whether a script can be given this environment variable.
+pub(crate) fn check_variable(name: &str, value: &str) -> Result<()> {
     let word =
         name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit());
     if name.is_empty() || !word {

@@ -47,12 +47,13 @@ impl Runtimes {
         &self.natives
     }
 
-    /// Runs a script in the runtime of scripts.
+    /// Runs a script in the first runtime that takes it, `process` being the last to be asked.
     ///
     /// # Errors
     /// As [`Runtime::run`]; `unsupported` in an engine without a runtime for scripts.
     pub async fn run(&self, job: Job) -> Result<Value> {
-        match self.get("process") {
+        let special = self.runtimes.values().find(|runtime| runtime.name() != "process" && runtime.takes(&job));
+        match special.or_else(|| self.get("process")) {
             Some(runtime) => runtime.run(job).await,
             None => Err(Error::new(Code::Unsupported, "this engine has no runtime for scripts")),
         }

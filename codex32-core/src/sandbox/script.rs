@@ -154,7 +154,8 @@ fn stopped(end: End, policy: &Policy, allowed_ms: Option<u64>) -> Error {
     }
 }
 
-fn out_of_memory(policy: &Policy, used: Option<u64>) -> Error {
+/// The memory limit was reached, with so many bytes in use where that is known.
+pub(crate) fn out_of_memory(policy: &Policy, used: Option<u64>) -> Error {
     let used = used.map(|used| format!(", with {} in use", human_bytes(used))).unwrap_or_default();
     let limit = human_bytes(policy.memory);
     Error::new(Code::Failed, format!("the script ran out of its memory limit of {limit}{used}"))
@@ -200,7 +201,8 @@ fn exited(code: i32, outcome: &Outcome, policy: &Policy) -> Error {
     Error::new(Code::Failed, format!("the script ended with {}{last}", exit_name(code)))
 }
 
-fn exit_name(code: i32) -> String {
+/// An exit code and what it usually means.
+pub(crate) fn exit_name(code: i32) -> String {
     let meaning = match code {
         126 => ", a command that cannot be executed",
         127 => ", a command that was not found",
@@ -218,7 +220,7 @@ fn exit_name(code: i32) -> String {
 }
 
 /// Adds the last lines of output as a hint, where the error has none of its own.
-fn with_output(error: Error, outcome: &Outcome) -> Error {
+pub(crate) fn with_output(error: Error, outcome: &Outcome) -> Error {
     let tail = if outcome.stderr.tail.is_empty() { &outcome.stdout.tail } else { &outcome.stderr.tail };
     if tail.is_empty() || error.hint_text().is_some() {
         return error;

@@ -140,30 +140,18 @@ impl RunDir {
     /// script's path: the file whose text it is, or `fallback` where it is none of them.
     pub(crate) fn lay(&self, code: &str, files: &BTreeMap<String, String>, fallback: &str) -> Result<PathBuf> {
         let work = self.work();
-        let suffix = Path::new(fallback).extension();
-        let mut entry = None;
         for (name, text) in files {
             let path = work.join(inner_path(name)?);
             if let Some(parent) = path.parent() {
                 private_dir(parent)?;
             }
             write_new(&path, text)?;
-            let same_language = path.extension().is_some_and(|e| Some(e) == suffix || e == "mjs" || e == "cjs");
-            if entry.is_none() && text == code && same_language {
-                entry = Some(path);
-            }
         }
-        if let Some(entry) = entry {
-            return Ok(entry);
+        let name = entry_name(code, files, fallback);
+        let path = work.join(&name);
+        if !files.contains_key(&name) {
+            write_new(&path, code)?;
         }
-        let (stem, dot) = fallback.split_at(fallback.find('.').unwrap_or(fallback.len()));
-        let mut path = work.join(fallback);
-        let mut number = 1;
-        while path.exists() {
-            number += 1;
-            path = work.join(format!("{stem}{number}{dot}"));
-        }
-        write_new(&path, code)?;
         Ok(path)
     }
 
@@ -183,8 +171,26 @@ impl Drop for RunDir {
     }
 }
 
+/// Name of the script among `files`: of the file whose text it is, or else one like
+/// `fallback` that none of them has.
+pub(crate) fn entry_name(code: &str, files: &BTreeMap<String, String>, fallback: &str) -> String {
+    let suffix = Path::new(fallback).extension();
+    let same_language = |name: &str| {
+        let found = Path::new(name).extension();
+        found.is_some_and(|e| Some(e) == suffix || e == "mjs" || e == "cjs")
+    };
+    if let Some((name, _)) = files.iter().find(|(name, text)| *text == code && same_language(name)) {
+        return name.clone();
+    }
+    let (stem, dot) = fallback.split_at(fallback.find('.').unwrap_or(fallback.len()));
+    let taken = |path: &str| files.keys().any(|name| Path::new(name).starts_with(path));
+    let numbered = (2..).map(|number: u64| format!("{stem}{number}{dot}"));
+    let mut names = std::iter::once(fallback.to_owned()).chain(numbered);
+    names.find(|name| !taken(name)).unwrap_or_else(|| fallback.to_owned())
+}
+
 /// `name` as a path that stays below where it is laid.
-fn inner_path(name: &str) -> Result<PathBuf> {
+pub(crate) fn inner_path(name: &str) -> Result<PathBuf> {
     let path = Path::new(name);
     let inner = path.components().all(|part| matches!(part, Component::Normal(_)));
     if name.is_empty() || !inner || name.contains('\0') {

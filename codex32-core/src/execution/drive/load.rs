@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// The driver of a claimed execution, whose journal is read back. `Err` tells how it ended
 /// where it cannot be driven.
@@ -85,6 +86,7 @@ impl Driver {
             outcomes: Vec::new(),
             dispatch: Vec::new(),
             draining: false,
+            left: CancellationToken::new(),
             look: true,
             more: false,
             fiber: None,

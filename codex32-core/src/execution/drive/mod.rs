@@ -69,6 +69,8 @@ pub(crate) struct Driver {
     dispatch: Vec<Command>,
     /// The engine is shutting down: nothing new is begun.
     draining: bool,
+    /// Ends when what runs is left for whoever drives the execution next.
+    left: CancellationToken,
     /// Whether something may have been sent to the execution before it had this driver.
     look: bool,
     /// Whether more can be decided than the last round has written.

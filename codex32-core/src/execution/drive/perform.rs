@@ -68,6 +68,7 @@ impl Driver {
             work,
             token,
             cancel,
+            left: self.left.clone(),
         }
     }
 
@@ -87,6 +88,7 @@ struct Attempt {
     /// Answers the approval that this attempt asks for.
     token: Option<String>,
     cancel: CancellationToken,
+    left: CancellationToken,
 }
 
 impl Attempt {
@@ -260,9 +262,11 @@ impl Attempt {
             env,
             dependencies: blueprint.dependencies.clone(),
             limits: blueprint.limits.clone(),
+            runs_on: blueprint.runs_on.clone(),
             permissions: Arc::new(blueprint.permissions.clone()),
             deadline,
             cancel: self.cancel.clone(),
+            left: self.left.clone(),
             log: self.sink(mask),
         })
     }

@@ -39,6 +39,9 @@ impl Driver {
         );
         async {
             let exit = self.drive().await;
+            if matches!(exit, Exit::Requeued | Exit::Lost) {
+                self.left.cancel();
+            }
             self.stop().await;
             exit
         }
@@ -107,6 +110,7 @@ impl Driver {
                 false
             }
             () = self.inner.drained(), if self.draining => {
+                self.left.cancel();
                 self.abort_all();
                 false
             }

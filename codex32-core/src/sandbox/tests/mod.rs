@@ -1,6 +1,8 @@
 //! Scripts run for real, with the interpreters of this machine.
 
 mod engine_death;
+#[cfg(feature = "kubernetes")]
+pub(crate) mod kubernetes;
 mod limits;
 mod native;
 mod node;
@@ -37,6 +39,10 @@ impl Lines {
         self.all.lock().unwrap().iter().filter(|(stream, _)| *stream == wanted).map(|(_, text)| text.clone()).collect()
     }
 
+    pub(super) fn all(&self) -> Vec<(Stream, String)> {
+        self.all.lock().unwrap().clone()
+    }
+
     pub(super) fn text(&self) -> String {
         self.all.lock().unwrap().iter().map(|(_, text)| format!("{text}\n")).collect()
     }
@@ -52,6 +58,31 @@ impl Lines {
                 None => count.changed().await.unwrap(),
             }
         }
+    }
+}
+
+/// The first attempt of a step.
+pub(super) fn job(log: Arc<Lines>, language: Language, code: &str, input: Value) -> Job {
+    Job {
+        workspace: WorkspaceId::at(0),
+        bot: BotId::at(0),
+        execution: ExecutionId::at(0),
+        step: "work".to_owned(),
+        attempt: 1,
+        idempotency_key: "key-1".to_owned(),
+        language,
+        code: code.to_owned(),
+        files: Arc::default(),
+        input,
+        env: Vec::new(),
+        dependencies: Dependencies::default(),
+        limits: Limits::default(),
+        runs_on: Vec::new(),
+        permissions: Arc::default(),
+        deadline: None,
+        cancel: CancellationToken::new(),
+        left: CancellationToken::new(),
+        log,
     }
 }
 
@@ -81,25 +112,7 @@ impl Rig {
     }
 
     pub(super) fn job(&self, language: Language, code: &str, input: Value) -> Job {
-        Job {
-            workspace: WorkspaceId::at(0),
-            bot: BotId::at(0),
-            execution: ExecutionId::at(0),
-            step: "work".to_owned(),
-            attempt: 1,
-            idempotency_key: "key-1".to_owned(),
-            language,
-            code: code.to_owned(),
-            files: Arc::default(),
-            input,
-            env: Vec::new(),
-            dependencies: Dependencies::default(),
-            limits: Limits::default(),
-            permissions: Arc::default(),
-            deadline: None,
-            cancel: CancellationToken::new(),
-            log: self.log.clone(),
-        }
+        job(self.log.clone(), language, code, input)
     }
 
     pub(super) async fn run(&self, language: Language, code: &str, input: Value) -> Result<Value> {
