@@ -6,6 +6,7 @@ use super::watch::{End, Watchers};
 use super::{Config, Parts};
 use crate::clock::{Clock, Millis};
 use crate::connector::Services;
+use crate::error::{Code, Result};
 use crate::event::Bus;
 use crate::execution::labels::Labels;
 use crate::execution::native::Functions;
@@ -131,6 +132,26 @@ impl Inner {
         tokio::select! {
             () = self.clock.sleep_until(self.clock.now() + PAUSE) => {}
             () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// What `look` gives, as soon as the database answers: that it does not is no failure of
+    /// a step. At shutdown this does not return; whoever waits is dropped.
+    pub(crate) async fn answered<T, F>(&self, look: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            match look().await {
+                Err(error) if matches!(error.code(), Code::Unavailable | Code::Busy) => {
+                    tracing::warn!(%error, "a step waits for the database");
+                }
+                result => return result,
+            }
+            if self.shutdown.is_cancelled() {
+                return std::future::pending().await;
+            }
+            self.pause_before_retry().await;
         }
     }
 

@@ -99,8 +99,8 @@ async fn start(
         return Err(Error::new(Code::TooLarge, format!("bots call each other more than {MAX_CALLS} levels deep"))
             .hint("look for a bot that calls itself without end"));
     }
-    let target = inner.bots.deployed(workspace, bot, &row.environment).await?;
-    let loaded = inner.versions.get(workspace, target.version).await?;
+    let target = inner.answered(|| inner.bots.deployed(workspace, bot, &row.environment)).await?;
+    let loaded = inner.answered(|| inner.versions.get(workspace, target.version)).await?;
     loaded.check(&input)?;
     let now = inner.clock.now();
     let at = DateTime::from_timestamp_millis(now).unwrap_or_default().to_rfc3339_opts(SecondsFormat::Millis, true);

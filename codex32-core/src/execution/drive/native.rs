@@ -149,7 +149,7 @@ async fn returned_masked(
     row: &executions::Model,
     returned: Result<Value, Failure>,
 ) -> Result<Value, Failure> {
-    let redactor = inner.secrets.redactor(WorkspaceId(row.workspace_id)).await;
+    let redactor = inner.answered(|| inner.secrets.redactor(WorkspaceId(row.workspace_id))).await;
     // What cannot be checked is not shown.
     let redactor = redactor.map_err(|error| Failure::at("", &error))?;
     let mask = super::log::Mask { redactor, token: None };
@@ -195,7 +195,8 @@ impl Step {
     }
 
     async fn mask(&self) -> Result<super::log::Mask> {
-        let redactor = self.inner.secrets.redactor(WorkspaceId(self.row.workspace_id)).await?;
+        let workspace = WorkspaceId(self.row.workspace_id);
+        let redactor = self.inner.answered(|| self.inner.secrets.redactor(workspace)).await?;
         Ok(super::log::Mask { redactor, token: None })
     }
 

@@ -121,7 +121,7 @@ impl Attempt {
     }
 
     async fn mask(&self) -> Result<Mask> {
-        let redactor = self.inner.secrets.redactor(self.workspace()).await?;
+        let redactor = self.inner.answered(|| self.inner.secrets.redactor(self.workspace())).await?;
         Ok(Mask { redactor, token: self.token.clone() })
     }
 

@@ -65,7 +65,7 @@ async fn next(inner: &Arc<Inner>, row: &executions::Model, input: Value) -> Resu
             .hint("store what was gathered elsewhere and hand over where it is"));
     }
     let target = target(inner, row).await?;
-    let ready = inner.versions.get(workspace, target.version).await?;
+    let ready = inner.answered(|| inner.versions.get(workspace, target.version)).await?;
     ready.check(&input)?;
     let now = inner.clock.now();
     Ok(New {
@@ -108,7 +108,8 @@ async fn target(inner: &Arc<Inner>, row: &executions::Model) -> Result<Target> {
     if row.deployment_id.is_none() {
         return Ok(same);
     }
-    let deployed = inner.bots.deployed(WorkspaceId(row.workspace_id), &row.bot_name, &row.environment).await?;
+    let workspace = WorkspaceId(row.workspace_id);
+    let deployed = inner.answered(|| inner.bots.deployed(workspace, &row.bot_name, &row.environment)).await?;
     if deployed.bot != same.bot {
         return Err(Error::precondition(format!("the bot \"{}\" is another one by now", row.bot_name)));
     }

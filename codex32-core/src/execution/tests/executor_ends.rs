@@ -220,3 +220,23 @@ async fn an_execution_whose_version_is_gone_fails_and_says_so() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_database_that_is_away() {
+    on_each(async |db| {
+        let world = World::new();
+        world.bot("parent", bot(vec![call("c", "child", json!({}), true)]));
+        world.bot("child", bot(vec![step("inner")]));
+        world.bots.away.store(2, std::sync::atomic::Ordering::SeqCst);
+        let life = world.live(db).await;
+        let id = life.start("parent", json!({})).await;
+        life.until("its end", async || {
+            world.clock.advance(500);
+            life.get(id).await.status.is_finished().then_some(())
+        })
+        .await;
+        assert_eq!(life.end(id).await.status, Status::Succeeded);
+        life.stop().await;
+    })
+    .await;
+}

@@ -50,6 +50,8 @@ pub(crate) struct Bots {
     by_name: Mutex<HashMap<String, Arc<LoadedVersion>>>,
     /// Versions that are not deployed any more.
     earlier: Mutex<Vec<Arc<LoadedVersion>>>,
+    /// How often it does not answer from now on.
+    pub(crate) away: std::sync::atomic::AtomicU32,
 }
 
 /// What was done outside.
@@ -284,6 +286,10 @@ impl BotSource for Bots {
         found.ok_or_else(|| Error::not_found("version", id))
     }
     async fn deployed(&self, _: WorkspaceId, name: &str, _: &str) -> Result<Target> {
+        use std::sync::atomic::Ordering::SeqCst;
+        if self.away.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(Error::unavailable("the database is away"));
+        }
         let by_name = self.by_name.lock().unwrap();
         let version = by_name.get(name).ok_or_else(|| Error::not_found("bot", name))?;
         Ok(Target { bot: version.bot, version: version.version, deployment: None })
