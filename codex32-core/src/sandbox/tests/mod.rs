@@ -39,6 +39,7 @@ impl Lines {
         self.all.lock().unwrap().iter().filter(|(stream, _)| *stream == wanted).map(|(_, text)| text.clone()).collect()
     }
 
+    #[cfg(feature = "kubernetes")]
     pub(super) fn all(&self) -> Vec<(Stream, String)> {
         self.all.lock().unwrap().clone()
     }
