@@ -391,18 +391,6 @@ impl Db {
         Group::new(self.writer.handle().clone(), work)
     }
 
-    /// The same for the one group with the most requests: the others' come along with its batches.
-    pub(crate) fn busiest_group<R, A>(
-        &self,
-        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
-    ) -> Group<R, A>
-    where
-        R: Send + 'static,
-        A: Send + 'static,
-    {
-        Group::gathering(self.writer.handle().clone(), work)
-    }
-
     /// Asks the database for a sign of life.
     ///
     /// # Errors

@@ -62,14 +62,13 @@ impl<R: Send + 'static, A: Send + 'static> Group<R, A> {
         Group { shared: Arc::new(Shared { queue, place, gathers: false, work: Box::new(work) }) }
     }
 
-    /// The same, for a thread at `place` that does nothing but write: it waits there under a
-    /// load, so that more is written together.
-    pub(crate) fn gathering(
-        place: Handle,
-        work: impl Fn(Vec<R>) -> BoxFuture<'static, Vec<Result<A>>> + Send + Sync + 'static,
-    ) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), writing: false, last: 0 });
-        Group { shared: Arc::new(Shared { queue, place, gathers: true, work: Box::new(work) }) }
+    /// Has it wait under a load, so that more is written together: for a group whose place
+    /// is a thread that does nothing but write. Before its first request.
+    pub(crate) fn gathering(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.gathers = true;
+        }
+        self
     }
 
     /// Has `request` written. A caller who goes away does not take it back.
